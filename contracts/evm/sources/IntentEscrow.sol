@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {Order, Orders} from "./Orders.sol";
+
+/// @title IntentEscrow
+/// @notice Executes what a payer has signed or funded, under exactly those terms, and nothing else.
+/// An executor decides only when to try; recipient, token, amount, window, gas price, remaining balance and count
+/// come from the payer's order. Each (order, occurrence) executes at most once, for ever. The payer alone can cancel,
+/// at any time, paused or not, and takes back what is unspent. No role can move a payer's money elsewhere.
+///
+/// Fees are off: the fee is a share of the amount that starts at zero. When the administrator switches it on, an
+/// execution costs the payer at most the `maxFee` of the signed order, and only when the recipient was paid.
+///
+/// Tokens that take a fee on transfer are refused by measuring balances. Deposits of one token are pooled, so a token
+/// that rebases downwards must not be offered to payers.
+contract IntentEscrow is AccessControl, Pausable, ReentrancyGuardTransient, EIP712 {
+    using Orders for Order;
+    using SafeERC20 for IERC20;
+
+    /// @notice What the escrow remembers of an order; one storage slot.
+    /// @param executed Number of executions so far, which is the next occurrence.
+    /// @param cancelled Whether the payer has forbidden further executions.
+    /// @param authorised Whether the payer funded the order in person, which stands for a signature on the deposit.
+    /// @param deposited Unspent atoms of the order's token held for the payer.
+    struct OrderState {
+        uint32 executed;
+        bool cancelled;
+        bool authorised;
+        uint208 deposited;
+    }
+
+    /// @notice One item of {executeMany}.
+    struct Execution {
+        Order order;
+        uint32 occurrence;
+        bytes signature;
+    }
+
+    /// @notice An EIP-2612 permit of the payer for this escrow over exactly `amount` atoms.
+    struct Permit {
+        uint256 amount;
+        uint256 deadline;
+        uint8 v;
+        bytes32 r;
+        bytes32 s;
+    }
+
+    /// @notice Role that may ask for executions.
+    bytes32 public constant EXECUTOR_ROLE = keccak256("EXECUTOR_ROLE");
+    /// @notice Role that may pause and resume new executions.
+    bytes32 public constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
+    /// @notice Token address that stands for the native coin.
+    address public constant NATIVE = address(0);
+    /// @notice Gas a recipient of the native coin may use.
+    uint256 public constant RECIPIENT_GAS = 50_000;
+    /// @notice Gas each item of {executeMany} may use.
+    uint256 public constant ITEM_GAS = 400_000;
+    /// @notice Most items of one {executeMany}.
+    uint256 public constant MAX_ITEMS = 256;
+    /// @notice Highest fee share that can ever be set, in hundredths of a percent of the amount.
+    uint256 public constant MAX_FEE_BASIS_POINTS = 100;
+
+    /// @dev Most bytes of a failed item's revert data that are kept for {ExecutionFailed}.
+    uint256 private constant MAX_REASON_BYTES = 256;
+    /// @dev Upper bound of what a value transfer costs before its stipend of gas: cold account, value, new account.
+    uint256 private constant CALL_OVERHEAD_GAS = 40_000;
+
+    /// @notice Receiver of fees once they are switched on.
+    address public feeRecipient;
+    /// @notice Fee share in hundredths of a percent of the amount; zero until switched on.
+    uint256 public feeBasisPoints;
+    /// @notice Fees taken and not yet withdrawn, in atoms by token.
+    mapping(address token => uint256 amount) public accruedFees;
+
+    mapping(bytes32 orderHash => OrderState) private _states;
+
+    /// @notice `amount` atoms were deposited for an order, which now holds `deposited`.
+    event Funded(
+        bytes32 indexed orderHash, address indexed payer, address token, uint256 amount, uint256 deposited
+    );
+    /// @notice The recipient was paid `amount` for this occurrence and `fee` was taken from the payer on top.
+    event Executed(
+        bytes32 indexed orderHash,
+        uint32 indexed occurrence,
+        address indexed recipient,
+        address payer,
+        address token,
+        uint256 amount,
+        uint256 fee
+    );
+    /// @notice An item of {executeMany} failed, moved nothing and consumed no occurrence.
+    /// @param reason At most the first 256 bytes of the revert data.
+    event ExecutionFailed(bytes32 indexed orderHash, uint32 indexed occurrence, bytes reason);
+    /// @notice The payer forbade further executions and got `refunded` back.
+    event Cancelled(bytes32 indexed orderHash, address indexed payer, uint256 refunded);
+    /// @notice The deposit of an expired order went back to the payer.
+    event Returned(bytes32 indexed orderHash, address indexed payer, uint256 amount);
+    /// @notice The fee share and its receiver were set.
+    event FeeSet(address indexed recipient, uint256 basisPoints);
+    /// @notice Accrued fees were paid to the fee recipient.
+    event FeesWithdrawn(address indexed token, address indexed recipient, uint256 amount);
+
+    /// @notice Only the payer of the order may do this.
+    error NotPayer(address caller);
+    /// @notice Only the escrow itself may call this.
+    error NotSelf(address caller);
+    /// @notice The payer has cancelled the order.
+    error OrderCancelled();
+    /// @notice The order's window has not opened.
+    error OrderNotYetValid(uint64 validAfter);
+    /// @notice The order's window has closed.
+    error OrderExpired(uint64 validUntil);
+    /// @notice The order's window is still open.
+    error OrderNotExpired(uint64 validUntil);
+    /// @notice The transaction's gas price exceeds the payer's limit.
+    error GasPriceAboveLimit(uint256 gasPrice, uint256 maxGasPrice);
+    /// @notice The occurrence is not the next one of the order.
+    error OccurrenceMismatch(uint32 next, uint32 given);
+    /// @notice The recurrence does not allow this occurrence, or not yet.
+    error NotDue(uint32 occurrence, uint256 allowed);
+    /// @notice The signature is not the payer's for this order on this chain and contract.
+    error InvalidSignature();
+    /// @notice The order is of the other kind: native where a token is needed, or the reverse.
+    error WrongToken(address token);
+    /// @notice Nothing was given, or nothing is there to give back.
+    error NothingToMove();
+    /// @notice The deposit does not cover the execution.
+    error InsufficientDeposit(uint256 required, uint256 deposited);
+    /// @notice The deposit would exceed all that the order can still spend.
+    error DepositAboveOrder(uint256 maximum, uint256 given);
+    /// @notice The payer's wallet would keep less than the order demands.
+    error SafetyBufferBroken(uint256 safetyBuffer, uint256 remaining);
+    /// @notice The token moved another amount than asked, as tokens that take a fee on transfer do.
+    error UnexpectedBalanceChange(uint256 expected, uint256 measured);
+    /// @notice The receiver refused the native coin or used too much gas.
+    error NativeTransferFailed(address recipient);
+    /// @notice The deposit could not be returned to the payer.
+    error ReturnFailed(address payer);
+    /// @notice Too little gas to tell a failing recipient or item from a starved one.
+    error InsufficientGas();
+    /// @notice More items than one call may carry.
+    error TooManyItems(uint256 maximum, uint256 given);
+    /// @notice The fee share is too high or lacks a recipient.
+    error InvalidFee(address recipient, uint256 basisPoints);
+
+    /// @param admin Account that administers executors, pausers and the fee; it cannot move payers' money.
+    constructor(address admin) EIP712("Snowrail", "1") {
+        _grantRole(DEFAULT_ADMIN_ROLE, admin);
+        _grantRole(PAUSER_ROLE, admin);
+    }
+
+    // ------------------------------------------------------------------------------------------ funding
+
+    /// @notice Deposits native coin for an order. Being sent by the payer, it authorises the order.
+    /// @param order Order with the native token and the caller as payer.
+    function fund(Order calldata order) external payable nonReentrant {
+        if (msg.sender != order.payer) revert NotPayer(msg.sender);
+        if (order.token != NATIVE) revert WrongToken(order.token);
+        _credit(order, msg.value, true);
+    }
+
+    /// @notice Deposits tokens the payer has allowed. Being sent by the payer, it authorises spending the deposit.
+    /// @param order Order with an ERC-20 token and the caller as payer.
+    /// @param amount Atoms to move from the payer.
+    function deposit(Order calldata order, uint256 amount) external nonReentrant {
+        if (msg.sender != order.payer) revert NotPayer(msg.sender);
+        _depositToken(order, amount, true);
+    }
+
+    /// @notice Deposits tokens by an EIP-2612 permit, either sent by the payer or by anyone with the signed order.
+    /// A permit that somebody else has already spent makes this revert; the allowance it set then serves {execute}
+    /// and {deposit}.
+    /// @param order Order with an ERC-20 token that supports permits.
+    /// @param permit The payer's permit for this escrow.
+    /// @param signature The payer's signature of the order; empty when the payer is the caller.
+    function fundWithPermit(Order calldata order, Permit calldata permit, bytes calldata signature)
+        external
+        nonReentrant
+    {
+        bool byPayer = msg.sender == order.payer;
+        if (!byPayer) _requireSignature(order, order.hash(), signature);
+        if (order.token == NATIVE) revert WrongToken(order.token);
+        IERC20Permit(order.token).permit(
+            order.payer, address(this), permit.amount, permit.deadline, permit.v, permit.r, permit.s
+        );
+        _depositToken(order, permit.amount, byPayer);
+    }
+
+    // ---------------------------------------------------------------------------------------- execution
+
+    /// @notice Executes the next occurrence of an order, or reverts.
+    /// @param order The signed or funded order.
+    /// @param occurrence Number of executions before this one, so that a repeated call always fails.
+    /// @param signature The payer's signature; may be empty when the payer's own deposit covers the execution.
+    function execute(Order calldata order, uint32 occurrence, bytes calldata signature)
+        external
+        onlyRole(EXECUTOR_ROLE)
+        whenNotPaused
+        nonReentrant
+    {
+        _execute(order, occurrence, signature);
+    }
+
+    /// @notice Executes items in order, each succeeding with {Executed} or failing alone with {ExecutionFailed}.
+    /// Reverts as a whole when the gas left could starve an item: an item never fails for the caller's want of gas.
+    /// @param items At most {MAX_ITEMS} executions.
+    function executeMany(Execution[] calldata items) external onlyRole(EXECUTOR_ROLE) whenNotPaused nonReentrant {
+        if (items.length > MAX_ITEMS) revert TooManyItems(MAX_ITEMS, items.length);
+        for (uint256 i = 0; i < items.length; ++i) {
+            Execution calldata item = items[i];
+            (bool success, bytes memory reason) = _callSelf(abi.encodeCall(this.executeItem, (item)));
+            if (!success) emit ExecutionFailed(item.order.hash(), item.occurrence, reason);
+        }
+    }
+
+    /// @notice Executes one item of {executeMany}; callable only by the escrow itself, so that a failing item is
+    /// undone completely.
+    /// @param item The execution.
+    function executeItem(Execution calldata item) external {
+        if (msg.sender != address(this)) revert NotSelf(msg.sender);
+        _execute(item.order, item.occurrence, item.signature);
+    }
+
+    // ------------------------------------------------------------------------------------- taking back
+
+    /// @notice Forbids further executions and returns the unspent deposit. Never paused. When the payer cannot
+    /// receive the deposit now, the order is cancelled all the same, the deposit stays, and the call may be repeated.
+    /// @param order Order with the caller as payer.
+    function cancel(Order calldata order) external nonReentrant {
+        if (msg.sender != order.payer) revert NotPayer(msg.sender);
+        bytes32 orderHash = order.hash();
+        OrderState storage state = _states[orderHash];
+        uint208 amount = state.deposited;
+        if (state.cancelled && amount == 0) revert OrderCancelled();
+        state.cancelled = true;
+        uint256 refunded = 0;
+        if (amount > 0) {
+            state.deposited = 0;
+            if (_trySend(order.token, order.payer, amount)) refunded = amount;
+            else state.deposited = amount;
+        }
+        emit Cancelled(orderHash, order.payer, refunded);
+    }
+
+    /// @notice Returns the deposit of an order whose window has closed to its payer; anyone may call it.
+    /// @param order The expired order.
+    function returnExpired(Order calldata order) external nonReentrant {
+        if (block.timestamp <= order.validUntil) revert OrderNotExpired(order.validUntil);
+        bytes32 orderHash = order.hash();
+        OrderState storage state = _states[orderHash];
+        uint256 amount = state.deposited;
+        if (amount == 0) revert NothingToMove();
+        state.deposited = 0;
+        emit Returned(orderHash, order.payer, amount);
+        if (!_trySend(order.token, order.payer, amount)) revert ReturnFailed(order.payer);
+    }
+
+    // ------------------------------------------------------------------------------------ administration
+
+    /// @notice Stops new executions; funding, cancelling and returning go on.
+    function pause() external onlyRole(PAUSER_ROLE) {
+        _pause();
+    }
+
+    /// @notice Allows executions again.
+    function unpause() external onlyRole(PAUSER_ROLE) {
+        _unpause();
+    }
+
+    /// @notice Sets the fee share; each order's `maxFee` remains the payer's limit.
+    /// @param recipient Receiver of fees; may be zero only for a zero share.
+    /// @param basisPoints Hundredths of a percent of the amount, at most {MAX_FEE_BASIS_POINTS}.
+    function setFee(address recipient, uint256 basisPoints) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        if (basisPoints > MAX_FEE_BASIS_POINTS || (basisPoints > 0 && recipient == address(0))) {
+            revert InvalidFee(recipient, basisPoints);
+        }
+        feeRecipient = recipient;
+        feeBasisPoints = basisPoints;
+        emit FeeSet(recipient, basisPoints);
+    }
+
+    /// @notice Pays the accrued fees of a token to the fee recipient; anyone may call it.
+    /// @param token Token, or the zero address for the native coin.
+    function withdrawFees(address token) external nonReentrant {
+        address recipient = feeRecipient;
+        if (recipient == address(0)) revert InvalidFee(recipient, feeBasisPoints);
+        uint256 amount = accruedFees[token];
+        if (amount == 0) revert NothingToMove();
+        accruedFees[token] = 0;
+        emit FeesWithdrawn(token, recipient, amount);
+        if (!_trySend(token, recipient, amount)) revert ReturnFailed(recipient);
+    }
+
+    // --------------------------------------------------------------------------------------------- views
+
+    /// @notice State of the order with this hash; all zero when it was never seen.
+    function orderState(bytes32 orderHash) external view returns (OrderState memory) {
+        return _states[orderHash];
+    }
+
+    /// @notice EIP-712 struct hash of the order, the key of {orderState} and of every event.
+    function hashOrder(Order calldata order) external pure returns (bytes32) {
+        return order.hash();
+    }
+
+    /// @notice EIP-712 digest of the order for this chain and contract, which the payer signs.
+    function signingDigest(Order calldata order) external view returns (bytes32) {
+        return _hashTypedDataV4(order.hash());
+    }
+
+    // ------------------------------------------------------------------------------------------ internal
+
+    function _execute(Order calldata order, uint32 occurrence, bytes calldata signature) private {
+        order.validate(address(this));
+        bytes32 orderHash = order.hash();
+        OrderState memory state = _states[orderHash];
+        _requireDue(order, state, occurrence);
+
+        uint256 fee = _fee(order);
+        uint256 total = order.amount + fee;
+        bool fromDeposit = order.token == NATIVE || state.deposited >= total;
+        if (fromDeposit) {
+            if (state.deposited < total) revert InsufficientDeposit(total, state.deposited);
+            if (!state.authorised) _requireSignature(order, orderHash, signature);
+            // casting is safe: total <= deposited, which is a uint208
+            state.deposited -= uint208(total);
+        } else {
+            _requireSignature(order, orderHash, signature);
+        }
+        state.executed = occurrence + 1;
+        _states[orderHash] = state;
+        if (fee > 0) accruedFees[order.token] += fee;
+        emit Executed(orderHash, occurrence, order.recipient, order.payer, order.token, order.amount, fee);
+
+        if (order.token == NATIVE) _sendNative(order.recipient, order.amount);
+        else if (fromDeposit) _moveToken(order.token, address(this), order.recipient, order.amount);
+        else _pullToken(order, fee);
+        _requireBuffer(order);
+    }
+
+    function _requireDue(Order calldata order, OrderState memory state, uint32 occurrence) private view {
+        if (state.cancelled) revert OrderCancelled();
+        if (occurrence != state.executed) revert OccurrenceMismatch(state.executed, occurrence);
+        if (block.timestamp < order.validAfter) revert OrderNotYetValid(order.validAfter);
+        if (block.timestamp > order.validUntil) revert OrderExpired(order.validUntil);
+        if (tx.gasprice > order.maxGasPrice) revert GasPriceAboveLimit(tx.gasprice, order.maxGasPrice);
+        uint256 allowed = order.allowedExecutions(block.timestamp);
+        if (occurrence >= allowed) revert NotDue(occurrence, allowed);
+    }
+
+    function _requireSignature(Order calldata order, bytes32 orderHash, bytes calldata signature) private view {
+        if (!SignatureChecker.isValidSignatureNowCalldata(order.payer, _hashTypedDataV4(orderHash), signature)) {
+            revert InvalidSignature();
+        }
+    }
+
+    function _requireBuffer(Order calldata order) private view {
+        if (order.safetyBuffer == 0) return;
+        uint256 remaining =
+            order.token == NATIVE ? order.payer.balance : IERC20(order.token).balanceOf(order.payer);
+        if (remaining < order.safetyBuffer) revert SafetyBufferBroken(order.safetyBuffer, remaining);
+    }
+
+    function _fee(Order calldata order) private view returns (uint256 fee) {
+        uint256 basisPoints = feeBasisPoints;
+        if (basisPoints == 0) return 0;
+        fee = (order.amount * basisPoints) / 10_000;
+        if (fee > order.maxFee) fee = order.maxFee;
+    }
+
+    /// @dev Adds a deposit to an order that can still spend it; the money has arrived already, or arrives right after.
+    function _credit(Order calldata order, uint256 amount, bool byPayer) private {
+        order.validate(address(this));
+        if (amount == 0) revert NothingToMove();
+        if (block.timestamp > order.validUntil) revert OrderExpired(order.validUntil);
+        bytes32 orderHash = order.hash();
+        OrderState memory state = _states[orderHash];
+        if (state.cancelled) revert OrderCancelled();
+        uint256 maximum = (order.amount + order.maxFee) * (order.maxExecutions - state.executed) - state.deposited;
+        if (amount > maximum) revert DepositAboveOrder(maximum, amount);
+        // casting is safe: the maximum is below (2^128 + 2^128) * 2^32
+        state.deposited += uint208(amount);
+        if (byPayer) state.authorised = true;
+        _states[orderHash] = state;
+        emit Funded(orderHash, order.payer, order.token, amount, state.deposited);
+    }
+
+    function _depositToken(Order calldata order, uint256 amount, bool byPayer) private {
+        if (order.token == NATIVE) revert WrongToken(order.token);
+        _credit(order, amount, byPayer);
+        _moveToken(order.token, order.payer, address(this), amount);
+    }
+
+    /// @dev Pays the recipient, and the fee to the escrow, from the payer's wallet.
+    function _pullToken(Order calldata order, uint256 fee) private {
+        _moveToken(order.token, order.payer, order.recipient, order.amount);
+        if (fee > 0) _moveToken(order.token, order.payer, address(this), fee);
+    }
+
+    /// @dev Moves tokens and reverts unless the receiver's balance grew by exactly `amount`.
+    function _moveToken(address token, address from, address to, uint256 amount) private {
+        uint256 before = IERC20(token).balanceOf(to);
+        if (from == address(this)) IERC20(token).safeTransfer(to, amount);
+        else IERC20(token).safeTransferFrom(from, to, amount);
+        uint256 measured = IERC20(token).balanceOf(to) - before;
+        if (measured != amount) revert UnexpectedBalanceChange(amount, measured);
+    }
+
+    /// @dev Pays native coin with a bounded amount of gas and without copying what the recipient returns.
+    function _sendNative(address recipient, uint256 amount) private {
+        // EIP-150 passes on at most 63/64 of the gas; below that the recipient would be starved, not failing.
+        uint256 available = gasleft();
+        if (available - available / 64 < RECIPIENT_GAS + CALL_OVERHEAD_GAS) revert InsufficientGas();
+        bool success;
+        assembly ("memory-safe") {
+            success := call(RECIPIENT_GAS, recipient, amount, 0, 0, 0, 0)
+        }
+        if (!success) revert NativeTransferFailed(recipient);
+    }
+
+    /// @dev Sends money out without reverting and without copying what the receiver returns.
+    function _trySend(address token, address to, uint256 amount) private returns (bool success) {
+        if (token != NATIVE) return IERC20(token).trySafeTransfer(to, amount);
+        assembly ("memory-safe") {
+            success := call(gas(), to, amount, 0, 0, 0, 0)
+        }
+    }
+
+    /// @dev Calls this contract with exactly {ITEM_GAS} and keeps a bounded part of the revert data.
+    function _callSelf(bytes memory data) private returns (bool success, bytes memory reason) {
+        uint256 available = gasleft();
+        if (available - available / 64 < ITEM_GAS + CALL_OVERHEAD_GAS) revert InsufficientGas();
+        assembly ("memory-safe") {
+            success := call(ITEM_GAS, address(), 0, add(data, 0x20), mload(data), 0, 0)
+            reason := mload(0x40)
+            let length := returndatasize()
+            if gt(length, MAX_REASON_BYTES) { length := MAX_REASON_BYTES }
+            mstore(reason, length)
+            returndatacopy(add(reason, 0x20), 0, length)
+            mstore(0x40, and(add(add(reason, length), 0x3f), not(0x1f)))
+        }
+    }
+}
