@@ -34,7 +34,9 @@ class ContractArtifact:
 def contract_names() -> list[str]:
     """Names of all compiled contracts, sorted."""
     folder = files("snowrail_evm") / "compiled"
-    return sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+    return sorted(
+        entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")
+    )
 
 
 @cache

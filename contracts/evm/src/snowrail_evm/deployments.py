@@ -5,8 +5,8 @@ A deployment is a JSON document:
     {"chain_id": 338, "deployer": "0x…", "contracts": {"IntentEscrow": {
         "address": "0x…", "code_hash": "0x…", "transaction_hash": "0x…", "block_number": 123}}}
 
-Deployments to public chains are committed as `deployments/<chain_id>.json` of this package. A development chain's
-document is written where the local stack keeps its data.
+Deployments to public chains are committed as `deployments/<chain_id>.json` of this package. A development
+chain's document is written where the local stack keeps its data.
 """
 
 import json
