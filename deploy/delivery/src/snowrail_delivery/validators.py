@@ -4,7 +4,6 @@ They are Debian packages, so they come from whatever mirror the machine's own pa
 use. Nothing is installed: one executable is taken out of one package whose SHA-256 is written here.
 """
 
-import hashlib
 import os
 import platform
 import shutil
@@ -14,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DOWNLOAD_TIMEOUT_SECONDS = 180
-APT_HELPER = Path("/usr/lib/apt/apt-helper")
+APT_DOWNLOAD = ("/usr/lib/apt/apt-helper", "-o", "APT::Sandbox::User=root", "download-file")
+"""Obeys the proxies and credentials of the package manager and refuses content with another checksum."""
 
 
 class ValidatorUnavailableError(RuntimeError):
@@ -28,10 +28,6 @@ class Build:
     version: str
     pool_path: str
     sha256: dict[str, str]
-
-    def package(self, architecture: str) -> str:
-        """Path of the package below the root of a mirror."""
-        return f"{self.pool_path}_{self.version}_{architecture}.deb"
 
 
 @dataclass(frozen=True)
@@ -119,73 +115,75 @@ def obtain(name: str, cache: Path) -> Path:
         if executable.is_file():
             return executable
     failures: list[str] = []
-    architecture = _ARCHITECTURES.get(platform.machine(), platform.machine())
     for build, executable in zip(validator.builds, cached, strict=True):
-        for mirror in _mirrors(failures):
+        for mirror in mirrors():
             try:
-                _fetch(
-                    f"{mirror}/{build.package(architecture)}",
-                    build.sha256[architecture],
-                    validator,
-                    executable,
-                )
-            except (KeyError, OSError, subprocess.SubprocessError, ValidatorUnavailableError) as error:
-                failures.append(f"{build.version}: {error}")
+                _fetch(mirror, build, validator.executable, executable)
+            except ValidatorUnavailableError as error:
+                failures.append(str(error))
             else:
                 return executable
     raise ValidatorUnavailableError(
         f"{name} could not be fetched from the package mirrors of this machine. "
         f"Place an executable of version {validator.builds[0].version} at {cached[0]}, or renew the pins in "
-        f"{Path(__file__).name}. Attempts: {'; '.join(dict.fromkeys(failures))}"
+        f"{Path(__file__).name}. Attempts: {'; '.join(failures) or 'none'}"
     )
 
 
-def _mirrors(failures: list[str]) -> list[str]:
-    """Roots of the mirrors that the package manager of this machine is set up with, without duplicates."""
-    try:
-        printed = _run(["apt-get", "--print-uris", "update"])
-    except (OSError, subprocess.SubprocessError) as error:
-        failures.append(f"no package manager to ask for a mirror: {error}")
+def architecture() -> str:
+    """Name that the distribution gives this machine's processor."""
+    return _ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
+def mirrors() -> list[str]:
+    """Roots of the mirrors that the package manager of this machine is set up with; none without one."""
+    if shutil.which("apt-get") is None:
         return []
+    printed = _run(["apt-get", "--print-uris", "update"])
     targets = [line.split("'")[1] for line in printed.splitlines() if line.startswith("'")]
     return list(dict.fromkeys(target.split("/dists/")[0] for target in targets if "/dists/" in target))
 
 
-def _fetch(url: str, sha256: str, validator: Validator, executable: Path) -> None:
-    """Download a package, check its content, and move its executable into place in one step.
+def _fetch(mirror: str, build: Build, inside: str, executable: Path) -> None:
+    """Download a package, and move the executable inside it into place in one step.
 
     Raises:
-        ValidatorUnavailableError: the content is not the pinned one, or the executable is not inside.
+        ValidatorUnavailableError: not reachable, not the pinned content, or no such executable inside.
     """
+    sha256 = build.sha256.get(architecture())
+    if sha256 is None:
+        raise ValidatorUnavailableError(f"{build.version} has no build for {architecture()}")
+    url = f"{mirror}/{build.pool_path}_{build.version}_{architecture()}.deb"
     executable.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=executable.parent) as scratch:
-        package = Path(scratch) / "package.deb"
-        _run([str(APT_HELPER), "download-file", url, str(package), f"SHA256:{sha256}"])
-        if hashlib.sha256(package.read_bytes()).hexdigest() != sha256:
-            raise ValidatorUnavailableError(f"{url} does not have the pinned content")
-        content = Path(scratch) / "content"
+        package, content = Path(scratch) / "package.deb", Path(scratch) / "content"
+        _run([*APT_DOWNLOAD, url, str(package), f"SHA256:{sha256}"])
         _run(["dpkg-deb", "--extract", str(package), str(content)])
-        found = content / validator.executable
+        found = content / inside
         if not found.is_file():
-            raise ValidatorUnavailableError(f"{url} holds no {validator.executable}")
+            raise ValidatorUnavailableError(f"{url} holds no {inside}")
         found.chmod(0o755)
         os.replace(found, executable)
 
 
 def _run(command: list[str]) -> str:
-    if shutil.which(command[0]) is None:
-        raise FileNotFoundError(f"{command[0]} is not on this machine")
-    finished = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=DOWNLOAD_TIMEOUT_SECONDS,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    if finished.returncode != 0:
-        lines = (finished.stderr.strip() or finished.stdout.strip()).splitlines()
-        raise ValidatorUnavailableError(
-            f"{Path(command[0]).name}: {lines[0] if lines else finished.returncode}"
+    """Standard output of a command that has to succeed.
+
+    Raises:
+        ValidatorUnavailableError: it cannot be started, takes too long or fails; carries its own words.
+    """
+    try:
+        finished = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=DOWNLOAD_TIMEOUT_SECONDS,
+            env={**os.environ, "LC_ALL": "C"},
         )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ValidatorUnavailableError(str(error)) from error
+    if finished.returncode != 0:
+        reason = " ".join(finished.stderr.split()) or f"exit status {finished.returncode}"
+        raise ValidatorUnavailableError(f"{Path(command[0]).name}: {reason}")
     return finished.stdout
