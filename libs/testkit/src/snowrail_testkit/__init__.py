@@ -1,0 +1,19 @@
+"""What tests of every room share: real servers, set time, known ids, faulty connections, built events."""
+
+from snowrail_testkit.builders import Builder, build
+from snowrail_testkit.chain import DevChain
+from snowrail_testkit.databases import CreateDatabase, TestDatabase
+from snowrail_testkit.fault_proxy import Direction, FaultProxy
+from snowrail_testkit.fixed import FakeClock, SequentialIds
+
+__all__ = [
+    "Builder",
+    "CreateDatabase",
+    "DevChain",
+    "Direction",
+    "FakeClock",
+    "FaultProxy",
+    "SequentialIds",
+    "TestDatabase",
+    "build",
+]
