@@ -1,0 +1,24 @@
+"""`chat.message_posted.v1`"""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from snowrail_events.base import Event
+from snowrail_events.fields import Address, Code, Handle, Text
+
+
+class ChatMessagePostedV1(Event):
+    """A user typed a line. The gateway has authenticated the sender and decided nothing else."""
+
+    subject: ClassVar[str] = "chat.message_posted.v1"
+    producers: ClassVar[tuple[str, ...]] = ("gateway",)
+    aggregate: ClassVar[str] = "user_id"
+
+    message_id: UUID
+    user_id: UUID
+    handle: Handle
+    address: Address
+    roles: tuple[Code, ...]
+    text: Text
+    posted_at: datetime

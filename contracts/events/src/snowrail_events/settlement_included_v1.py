@@ -1,0 +1,30 @@
+"""`settlement.included.v1`"""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from snowrail_events.base import Event
+from snowrail_events.fields import Hash32
+
+
+class SettlementIncludedV1(Event):
+    """The payment's own on-chain event was seen in a block that is not final yet."""
+
+    subject: ClassVar[str] = "settlement.included.v1"
+    producers: ClassVar[tuple[str, ...]] = ("settlement",)
+    aggregate: ClassVar[str] = "payment_id"
+
+    payment_id: UUID
+    intent_id: UUID
+    user_id: UUID
+    occurrence: int = Field(ge=0, lt=2**32)
+    attempt: int = Field(ge=0, le=100)
+
+    chain_id: int
+    tx_hash: Hash32
+    log_index: int = Field(ge=0)
+    block_number: int = Field(ge=0)
+    included_at: datetime

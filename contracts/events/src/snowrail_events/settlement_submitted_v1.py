@@ -1,0 +1,28 @@
+"""`settlement.submitted.v1`"""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from snowrail_events.base import Event
+from snowrail_events.fields import Hash32
+
+
+class SettlementSubmittedV1(Event):
+    """The transaction that carries this payment is persisted and was handed to the network."""
+
+    subject: ClassVar[str] = "settlement.submitted.v1"
+    producers: ClassVar[tuple[str, ...]] = ("settlement",)
+    aggregate: ClassVar[str] = "payment_id"
+
+    payment_id: UUID
+    intent_id: UUID
+    user_id: UUID
+    occurrence: int = Field(ge=0, lt=2**32)
+    attempt: int = Field(ge=0, le=100)
+
+    chain_id: int
+    tx_hash: Hash32
+    submitted_at: datetime

@@ -1,0 +1,28 @@
+"""`transaction.included.v1`"""
+
+from datetime import datetime
+from typing import ClassVar
+
+from pydantic import Field
+
+from snowrail_events.base import Event
+from snowrail_events.fields import Address, Hash32
+from snowrail_events.parts import EscrowLog
+
+
+class TransactionIncludedV1(Event):
+    """A transaction of an executor, or one that touched the escrow, is in a block that is not final yet."""
+
+    subject: ClassVar[str] = "transaction.included.v1"
+    producers: ClassVar[tuple[str, ...]] = ("chain-monitor",)
+    aggregate: ClassVar[str] = "tx_hash"
+
+    chain_id: int
+    tx_hash: Hash32
+    sender: Address
+    nonce: int = Field(ge=0)
+    succeeded: bool
+    block_number: int = Field(ge=0)
+    block_hash: Hash32
+    block_time: datetime
+    logs: tuple[EscrowLog, ...]

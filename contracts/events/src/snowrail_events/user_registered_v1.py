@@ -1,0 +1,29 @@
+"""`user.registered.v1`"""
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from snowrail_events.base import Event
+from snowrail_events.fields import Address, Code, Handle
+
+
+class UserRegisteredV1(Event):
+    """A wallet signed in for the first time and became a user.
+
+    Triggers: projections of users (chat, notification, fraud).
+    """
+
+    subject: ClassVar[str] = "user.registered.v1"
+    producers: ClassVar[tuple[str, ...]] = ("accounts",)
+    aggregate: ClassVar[str] = "user_id"
+
+    user_id: UUID
+    handle: Handle
+    address: Address
+    roles: tuple[Code, ...]
+    kyc_level: int = Field(ge=0, le=3)
+    time_zone: Annotated[str, Field(max_length=64)] = "UTC"
+    changed_at: datetime

@@ -1,0 +1,1 @@
+"""The chassis: what every Snowrail service stands on."""

@@ -1,0 +1,5 @@
+"""Entry point: see `snowrail_kit.cli`."""
+
+from snowrail_kit.cli import main
+
+main()

@@ -1,0 +1,184 @@
+"""The outbox relay: numbers, publishes and marks what use cases committed (money-safety rules 4, 6, 7).
+
+One relay per database is active, holding a session advisory lock on the connection it works with; the
+others wait. It claims unsent rows rather than reading past a position, because commit order is not
+position order.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+
+import asyncpg
+import structlog
+from opentelemetry import context as otel_context
+
+from snowrail_kit.bus import EVENTS_STREAM, FEED_STREAM, PUBLISH_ERRORS, Bus, OutgoingMessage, encode_headers
+from snowrail_kit.database import TRANSIENT_ERRORS, Connection, Database, Row
+from snowrail_kit.delivery import Envelope
+from snowrail_kit.telemetry import OUTBOX_UNSENT, RELAY_SECONDS, RELAYED, context_of
+
+log = structlog.get_logger("relay")
+
+RELAY_LOCK = 0x0_5E0_0001
+_IDLE_POLL_FIRST_SECONDS = 0.05
+_IDLE_POLL_LAST_SECONDS = 1.0
+_FAILURE_PAUSE_SECONDS = 0.5
+_LOCK_RETRY_SECONDS = 2.0
+
+_NUMBERED = """
+SELECT position, created_at, event_id, subject, sequence_key, sequence, aggregate_id, aggregate_version,
+       causation_id, traceparent, payload
+FROM outbox WHERE sent_at IS NULL AND sequence IS NOT NULL ORDER BY position LIMIT $1
+"""
+
+_NUMBER = """
+WITH claimed AS MATERIALIZED (
+    SELECT position, created_at, sequence_key,
+           row_number() OVER (PARTITION BY sequence_key ORDER BY position) AS offset_in_key
+    FROM (SELECT position, created_at, sequence_key FROM outbox
+          WHERE sent_at IS NULL AND sequence IS NULL ORDER BY position LIMIT $1) AS unsent
+), counted AS (
+    SELECT sequence_key, count(*) AS rows FROM claimed GROUP BY sequence_key
+), counters AS (
+    INSERT INTO outbox_sequence AS counter (sequence_key, last)
+    SELECT sequence_key, rows FROM counted
+    ON CONFLICT (sequence_key) DO UPDATE SET last = counter.last + EXCLUDED.last
+    RETURNING sequence_key, last
+)
+UPDATE outbox SET sequence = counters.last - counted.rows + claimed.offset_in_key
+FROM claimed JOIN counters USING (sequence_key) JOIN counted USING (sequence_key)
+WHERE outbox.position = claimed.position AND outbox.created_at = claimed.created_at
+RETURNING outbox.position, outbox.created_at, event_id, subject, outbox.sequence_key, sequence, aggregate_id,
+          aggregate_version, causation_id, traceparent, payload
+"""
+
+_MARK = """
+UPDATE outbox SET sent_at = now()
+FROM unnest($1::bigint[], $2::timestamptz[]) AS sent (position, created_at)
+WHERE outbox.position = sent.position AND outbox.created_at = sent.created_at
+"""
+
+
+def _position(row: Row) -> int:
+    return row["position"]
+
+
+def outgoing(row: Row, producer: str, deduplicate: bool = True) -> OutgoingMessage:
+    """Return an outbox row as the message to publish; the same bytes and id every time."""
+    envelope = Envelope(
+        event_id=row["event_id"],
+        subject=row["sequence_key"],
+        producer=producer,
+        sequence=row["sequence"],
+        version=row["aggregate_version"],
+        causation_id=row["causation_id"],
+        traceparent=row["traceparent"],
+    )
+    return OutgoingMessage(
+        event_id=row["event_id"],
+        subject=row["subject"],
+        event_type=row["sequence_key"],
+        headers=encode_headers(envelope, row["aggregate_id"], row["created_at"], deduplicate),
+        payload=row["payload"],
+    )
+
+
+class Relay:
+    """Publishes a service's outbox until stopped.
+
+    `wake` is called in-process after each commit; polling from 50 ms backing off to 1 s is the fallback.
+    """
+
+    def __init__(self, producer: str, database: Database, bus: Bus, batch_rows: int) -> None:
+        self._producer = producer
+        self._database = database
+        self._bus = bus
+        self._batch_rows = batch_rows
+        self._wakeup = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Say that rows were committed."""
+        self._wakeup.set()
+
+    def stop(self) -> None:
+        """Have `run` return once the outbox is empty, or at its next failure."""
+        self._stopping = True
+        self._wakeup.set()
+
+    async def run(self) -> None:
+        """Relay until `stop`. Failures are retried; nothing is marked that was not acknowledged."""
+        while not self._stopping:
+            try:
+                async with self._database.connection() as connection:
+                    if not await self._acquire_lock(connection):
+                        await self._pause(_LOCK_RETRY_SECONDS)
+                        continue
+                    try:
+                        await self._relay(connection)
+                    finally:
+                        await _release_lock(connection)
+            except (*TRANSIENT_ERRORS, *PUBLISH_ERRORS) as error:
+                log.warning("relay interrupted", error=str(error) or type(error).__name__)
+                await self._pause(_FAILURE_PAUSE_SECONDS)
+
+    async def _acquire_lock(self, connection: Connection) -> bool:
+        return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", RELAY_LOCK))
+
+    async def _relay(self, connection: Connection) -> None:
+        while await self.relay_once(connection, _NUMBERED):
+            pass
+        pause = _IDLE_POLL_FIRST_SECONDS
+        while True:
+            self._wakeup.clear()
+            if await self.relay_once(connection, _NUMBER):
+                pause = _IDLE_POLL_FIRST_SECONDS
+                continue
+            OUTBOX_UNSENT.set(0)
+            if self._stopping:
+                return
+            await self._pause(pause)
+            pause = min(pause * 2, _IDLE_POLL_LAST_SECONDS)
+
+    async def relay_once(self, connection: Connection, claim: str = _NUMBER) -> int:
+        """Number one batch, commit, publish, mark. Returns how many events went out.
+
+        Raises:
+            one of `PUBLISH_ERRORS` or `TRANSIENT_ERRORS`: the batch stays unsent and goes out again.
+        """
+        started = time.monotonic()
+        rows = sorted(await connection.fetch(claim, self._batch_rows), key=_position)
+        if not rows:
+            return 0
+        OUTBOX_UNSENT.set(len(rows))
+        by_stream: dict[str, list[OutgoingMessage]] = defaultdict(list)
+        for row in rows:
+            message = outgoing(row, self._producer)
+            by_stream[message.stream].append(message)
+        for stream in (EVENTS_STREAM, FEED_STREAM):
+            if messages := by_stream.get(stream):
+                token = otel_context.attach(context_of(messages[0].headers.get("traceparent")))
+                try:
+                    mode = await self._bus.publish_batch(messages)
+                finally:
+                    otel_context.detach(token)
+                RELAYED.labels(mode).inc(len(messages))
+        await connection.execute(
+            _MARK, [row["position"] for row in rows], [row["created_at"] for row in rows]
+        )
+        RELAY_SECONDS.observe(time.monotonic() - started)
+        return len(rows)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._wakeup.wait(), timeout=seconds)
+        except TimeoutError:
+            return
+
+
+async def _release_lock(connection: Connection) -> None:
+    try:
+        await connection.execute("SELECT pg_advisory_unlock($1)", RELAY_LOCK)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        return
