@@ -11,6 +11,7 @@ import httpx
 import nats
 import psutil
 import pytest
+from nats.errors import Error as NatsError
 from nats.js.api import StreamConfig
 
 from snowrail_testkit import DevChain
@@ -56,7 +57,7 @@ async def test_the_broker_takes_authorisation_from_its_configuration(
     start_nats: Callable[..., JetStreamServer],
 ) -> None:
     server = start_nats('authorization { user: "someone", password: "secret" }')
-    with pytest.raises(nats.errors.Error):
+    with pytest.raises(NatsError):
         await nats.connect(server.url, allow_reconnect=False, connect_timeout=2)
     client = await nats.connect(server.url, user="someone", password="secret")
     await client.close()

@@ -22,7 +22,9 @@ ModelType = TypeVar("ModelType", bound=BaseModel)
 DEV_CHAIN_ID = 31337
 NATIVE_TOKEN = f"{DEV_CHAIN_ID}:0x{'0' * 40}"
 ONE_MILLION_ATOMS = 1_000_000
-NAMED_VALUES: Mapping[str, Any] = {"chain_id": DEV_CHAIN_ID}
+USUAL_NUMBERS: Mapping[str, int] = {"chain_id": DEV_CHAIN_ID}
+USUAL_TEXTS: Mapping[str, str] = {"symbol": "CRO", "currency": "USD", "token": NATIVE_TOKEN}
+USUAL_LONGEST_CHARACTERS = 80
 
 
 class CannotBuildError(TypeError):
@@ -94,7 +96,7 @@ class Builder:
         if issubclass(kind, enum.Enum):
             return next(iter(kind))
         if kind in (int, float, Decimal):
-            return kind(_bounded(NAMED_VALUES.get(name, _usual_number(metadata)), metadata))
+            return kind(_bounded(USUAL_NUMBERS.get(name, _usual_number(metadata)), metadata))
         if kind is str:
             return self._text(name, metadata)
         makers: dict[type[Any], Callable[[], Any]] = {
@@ -113,15 +115,18 @@ class Builder:
     def _text(self, name: str, metadata: Sequence[Any]) -> str:
         self._count += 1
         patterns = [str(found) for item in metadata if (found := _constraint(item, "pattern")) is not None]
-        longest = min(
-            (int(n) for item in metadata if (n := _constraint(item, "max_length")) is not None), default=80
-        )
-        shortest = max(
-            (int(n) for item in metadata if (n := _constraint(item, "min_length")) is not None), default=0
-        )
+        shortest = max(_limits(metadata, "min_length"), default=0)
+        longest = min(_limits(metadata, "max_length"), default=max(shortest, USUAL_LONGEST_CHARACTERS))
         address = to_checksum_address(f"0x{self._count:040x}")
         candidates = (
-            *(name, f"{name}_{self._count}", f"{name} {self._count}", NATIVE_TOKEN, address),
+            *(
+                USUAL_TEXTS.get(name, name),
+                name,
+                f"{name}_{self._count}",
+                f"{name} {self._count}",
+                name.upper(),
+                address,
+            ),
             *(f"0x{self._count:064x}", f"0x{self._count:02x}", str(self._count), f"0x{self._count:0130x}"),
             *(f"https://{name}.example", f"{name}@example.org", name[:longest], "x" * shortest),
         )
@@ -131,13 +136,14 @@ class Builder:
         raise CannotBuildError(f"no text known for {patterns}")
 
 
+def _limits(metadata: Sequence[Any], name: str) -> list[int]:
+    return [int(found) for item in metadata if (found := _constraint(item, name)) is not None]
+
+
 def _usual_number(metadata: Sequence[Any]) -> int:
     # a plain validator over an int is an amount in atoms; a bounded int is a count or an index
-    return (
-        1
-        if any(_constraint(item, "ge") is not None for item in metadata) or not metadata
-        else ONE_MILLION_ATOMS
-    )
+    bounded = any(_limits(metadata, name) for name in ("ge", "gt", "le", "lt"))
+    return 1 if bounded or not metadata else ONE_MILLION_ATOMS
 
 
 def _bounded(value: Any, metadata: Sequence[Any]) -> Any:

@@ -22,25 +22,25 @@ class Direction(enum.Enum):
     TO_CLIENT = "to_client"
 
 
-@dataclass
+@dataclass(eq=False)
 class Cut:
     """A planned cut; `fired` is set when it has happened."""
 
     fired: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-@dataclass
+@dataclass(eq=False)
 class _ByteCut(Cut):
     direction: Direction = Direction.TO_SERVER
     after_bytes: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class _ReplyCut(Cut):
     marker: bytes = b""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Connection:
     """Both halves of one proxied connection."""
 
