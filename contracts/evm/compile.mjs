@@ -13,6 +13,13 @@ const compiledFolder = join(root, "src", "snowrail_evm", "compiled");
 // 2394: transient storage, used only by the library's reentrancy guard, which clears it at the end of each call.
 const acceptedWarnings = new Set(["2394"]);
 
+const outputs = [
+  "abi",
+  "evm.bytecode.object",
+  "evm.deployedBytecode.object",
+  "evm.deployedBytecode.immutableReferences",
+];
+
 function solidityFiles(folder) {
   return readdirSync(folder, { withFileTypes: true })
     .flatMap((entry) => {
@@ -38,7 +45,7 @@ function compile() {
       viaIR: true,
       optimizer: { enabled: true, runs: 10_000 },
       metadata: { bytecodeHash: "none", appendCBOR: false },
-      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+      outputSelection: { "*": { "*": outputs } },
     },
   };
   const readImport = (path) => ({ contents: readFileSync(join(root, "node_modules", path), "utf8") });
@@ -58,6 +65,10 @@ function compile() {
         abi: contract.abi,
         bytecode: `0x${contract.evm.bytecode.object}`,
         deployedBytecode: `0x${contract.evm.deployedBytecode.object}`,
+        immutableRanges: Object.values(contract.evm.deployedBytecode.immutableReferences)
+          .flat()
+          .map(({ start, length }) => [start, length])
+          .sort((left, right) => left[0] - right[0]),
       };
       artifacts.set(`${name}.json`, `${JSON.stringify(artifact, null, 1)}\n`);
     }

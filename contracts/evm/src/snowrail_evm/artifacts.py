@@ -23,12 +23,21 @@ class ContractArtifact:
         abi: ABI entries as the compiler wrote them; not to be changed by the reader.
         bytecode: Creation code, to which encoded constructor arguments are appended.
         deployed_bytecode: Code on chain, with zeros where immutable values go.
+        immutable_ranges: Start and length in bytes of every place where an immutable value goes.
     """
 
     name: str
     abi: list[dict[str, Any]]
     bytecode: bytes
     deployed_bytecode: bytes
+    immutable_ranges: tuple[tuple[int, int], ...]
+
+    def matches(self, code: bytes) -> bool:
+        """Whether code found on chain is this contract, whatever its immutable values."""
+        masked = bytearray(code)
+        for start, length in self.immutable_ranges:
+            masked[start : start + length] = bytes(length)
+        return bytes(masked) == self.deployed_bytecode
 
 
 def contract_names() -> list[str]:
@@ -55,4 +64,5 @@ def load(name: str) -> ContractArtifact:
         abi=document["abi"],
         bytecode=bytes.fromhex(document["bytecode"][2:]),
         deployed_bytecode=bytes.fromhex(document["deployedBytecode"][2:]),
+        immutable_ranges=tuple((start, length) for start, length in document["immutableRanges"]),
     )

@@ -1,0 +1,169 @@
+"""Signing transactions: EIP-1559 only, one chain, and one effect per nonce.
+
+Sources: https://eips.ethereum.org/EIPS/eip-1559, https://eips.ethereum.org/EIPS/eip-2718.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from coincurve import PrivateKey
+from eth_hash.auto import keccak
+from rlp import encode as untyped_rlp_encode
+
+from snowrail_chain.addresses import checksum_address
+
+_DYNAMIC_FEE_TYPE = b"\x02"
+_MAX_REMEMBERED_NONCES = 100_000
+
+
+class SigningRefused(Exception):
+    """The signer will not sign this transaction."""
+
+
+class ForeignChain(SigningRefused):
+    """The transaction is for another chain than the signer's."""
+
+
+class NonceConflict(SigningRefused):
+    """Another transaction with another effect was signed for this nonce."""
+
+
+class NotSelfTransfer(SigningRefused):
+    """Announced as an operator's zero-value self-transfer, but it is something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """An EIP-1559 transaction to be signed.
+
+    Attributes:
+        chain_id: Chain it is valid on.
+        nonce: Nonce of the sender.
+        to: EIP-55 address of the callee; nothing creates a contract.
+        value: Wei sent along.
+        data: Call data, or creation code.
+        gas_limit: Gas.
+        max_fee_per_gas: Wei per gas at most, base fee and priority fee together.
+        max_priority_fee_per_gas: Wei per gas for the block's producer at most.
+    """
+
+    chain_id: int
+    nonce: int
+    to: str | None
+    value: int
+    data: bytes
+    gas_limit: int
+    max_fee_per_gas: int
+    max_priority_fee_per_gas: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTransaction:
+    """Bytes for the network, and their hash (`0x` and 64 hexadecimal digits)."""
+
+    raw: bytes
+    hash: str
+
+
+class Signer(Protocol):
+    """Holds a key that never leaves it. Implementations may be remote; calls may run at the same time."""
+
+    @property
+    def address(self) -> str:
+        """EIP-55 address of the key."""
+        ...
+
+    async def sign_transaction(
+        self, transaction: Transaction, *, operator_self_transfer: bool = False
+    ) -> SignedTransaction:
+        """Sign a transaction.
+
+        Signing the same effect (to, value, data) again for one nonce, with other fees, is a replacement and
+        allowed. Any other effect for that nonce is refused, except a zero-value transfer to the signer itself
+        that an operator has approved to free a stuck nonce.
+
+        Raises:
+            ForeignChain: Another chain than the signer's.
+            NonceConflict: Another effect was signed for this nonce.
+            NotSelfTransfer: `operator_self_transfer`, but there is value, data or another recipient.
+        """
+        ...
+
+
+class LocalSigner:
+    """A `Signer` with the key in this process.
+
+    It remembers the last 100,000 nonces it has signed for as long as it lives; beyond that and across
+    restarts the database's unique (chain, signer, nonce) guards.
+
+    Args:
+        private_key: 32 bytes.
+        chain_id: The only chain it signs for.
+    """
+
+    def __init__(self, private_key: bytes, chain_id: int) -> None:
+        self._key = PrivateKey(private_key)
+        self._chain_id = chain_id
+        self._effects: dict[int, bytes] = {}
+        self._address = checksum_address(keccak(self._key.public_key.format(compressed=False)[1:])[12:])
+
+    @property
+    def address(self) -> str:
+        """EIP-55 address of the key."""
+        return self._address
+
+    async def sign_transaction(
+        self, transaction: Transaction, *, operator_self_transfer: bool = False
+    ) -> SignedTransaction:
+        """See `Signer.sign_transaction`."""
+        if transaction.chain_id != self._chain_id:
+            raise ForeignChain(f"signs for chain {self._chain_id}, not {transaction.chain_id}")
+        if operator_self_transfer:
+            if transaction.to != self._address or transaction.value != 0 or transaction.data != b"":
+                raise NotSelfTransfer("a self-transfer goes to the signer, without value and data")
+        else:
+            effect = _effect(transaction)
+            if self._effects.setdefault(transaction.nonce, effect) != effect:
+                raise NonceConflict(f"nonce {transaction.nonce} was signed for another effect")
+            if len(self._effects) > _MAX_REMEMBERED_NONCES:
+                del self._effects[next(iter(self._effects))]
+        return _sign(self._key, transaction)
+
+
+def _effect(transaction: Transaction) -> bytes:
+    return keccak(_rlp([_address(transaction.to), transaction.value.to_bytes(32, "big"), transaction.data]))
+
+
+def _sign(key: PrivateKey, transaction: Transaction) -> SignedTransaction:
+    fields: list[bytes | list[bytes]] = [
+        _integer(transaction.chain_id),
+        _integer(transaction.nonce),
+        _integer(transaction.max_priority_fee_per_gas),
+        _integer(transaction.max_fee_per_gas),
+        _integer(transaction.gas_limit),
+        _address(transaction.to),
+        _integer(transaction.value),
+        transaction.data,
+        [],
+    ]
+    signature = key.sign_recoverable(keccak(_DYNAMIC_FEE_TYPE + _rlp(fields)), hasher=None)
+    fields += [
+        _integer(signature[64]),
+        signature[:32].lstrip(b"\0"),
+        signature[32:64].lstrip(b"\0"),
+    ]
+    raw = _DYNAMIC_FEE_TYPE + _rlp(fields)
+    return SignedTransaction(raw, f"0x{keccak(raw).hex()}")
+
+
+def _rlp(fields: Sequence[bytes | Sequence[bytes]]) -> bytes:
+    return cast("bytes", untyped_rlp_encode(fields))
+
+
+def _integer(value: int) -> bytes:
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+def _address(address: str | None) -> bytes:
+    return b"" if address is None else bytes.fromhex(address[2:])
