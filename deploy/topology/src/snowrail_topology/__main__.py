@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import sys
+from typing import cast
 
 import nkeys
 
@@ -15,16 +16,15 @@ from snowrail_topology.server_config import server_config
 def new_identity() -> tuple[str, str]:
     """Return a new nkey user: its seed, which is secret, and its public key."""
     seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
-    return seed.decode(), nkeys.from_seed(bytearray(seed)).public_key.decode()
+    public_key = cast("bytes", nkeys.from_seed(bytearray(seed)).public_key)
+    return seed.decode(), public_key.decode()
 
 
 def main() -> None:
     """Entry point of the command line."""
     parser = argparse.ArgumentParser(prog="python -m snowrail_topology", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    job = commands.add_parser(
-        "apply", help="SNOWRAIL_NATS_URL and SNOWRAIL_NATS_SEED name broker and identity"
-    )
+    job = commands.add_parser("apply", help="reads SNOWRAIL_NATS_URL and SNOWRAIL_NATS_SEED")
     job.add_argument("--replicas", type=int, default=1)
     commands.add_parser("config", help="read {service: public nkey} as JSON, print the authorization block")
     commands.add_parser("identity", help="print a new seed and its public key")

@@ -85,10 +85,11 @@ class Rights:
 
 def rights_of(service: str) -> Rights:
     """Return exactly what a service needs: its own events, its own consumer, its own inbox."""
-    publish: list[str] = []
-    for event in EVENTS.values():
-        if service in event.producers:
-            publish.append(f"{event.subject}.*" if event.subject == FEED_SUBJECT else event.subject)
+    publish = [
+        f"{event.subject}.*" if event.subject == FEED_SUBJECT else event.subject
+        for event in EVENTS.values()
+        if service in event.producers
+    ]
     subscribe = [f"_INBOX_{service}.>"]
     if service == "gateway":
         publish += [

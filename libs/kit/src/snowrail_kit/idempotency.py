@@ -91,7 +91,7 @@ async def _operation(
         raise Problem(
             400,
             "idempotency_key_required",
-            f"Name this operation in an Idempotency-Key header: 1 to {_MAX_KEY_CHARACTERS} printable characters.",
+            f"Name the operation in an Idempotency-Key header of 1 to {_MAX_KEY_CHARACTERS} characters.",
         )
     return Operation(request, identity, idempotency_key, hashlib.sha256(await request.body()).digest())
 
