@@ -23,11 +23,11 @@ _FEED_AGE = timedelta(days=7)
 _DUPLICATE_WINDOW = timedelta(minutes=2)
 _ACK_WAIT = timedelta(seconds=30)
 _MAX_MESSAGE_BYTES = 1_000_000
-_MAX_STREAM_BYTES = 64 * 1024**3
+DEFAULT_STREAM_BYTES = 4 * 1024**3
 _MAX_ACK_PENDING = 10_000
 
 
-def stream_configs(replicas: int) -> tuple[StreamConfig, StreamConfig]:
+def stream_configs(replicas: int, stream_bytes: int) -> tuple[StreamConfig, StreamConfig]:
     """Return the two streams: all events, and the users' feeds."""
     subjects = sorted(subject for subject in EVENTS if subject != FEED_SUBJECT)
     events = StreamConfig(
@@ -37,7 +37,7 @@ def stream_configs(replicas: int) -> tuple[StreamConfig, StreamConfig]:
         storage=StorageType.FILE,
         discard=DiscardPolicy.OLD,
         max_age=_EVENTS_AGE.total_seconds(),
-        max_bytes=_MAX_STREAM_BYTES,
+        max_bytes=stream_bytes,
         max_msg_size=_MAX_MESSAGE_BYTES,
         duplicate_window=_DUPLICATE_WINDOW.total_seconds(),
         num_replicas=replicas,
@@ -52,7 +52,7 @@ def stream_configs(replicas: int) -> tuple[StreamConfig, StreamConfig]:
         storage=StorageType.FILE,
         discard=DiscardPolicy.OLD,
         max_age=_FEED_AGE.total_seconds(),
-        max_bytes=_MAX_STREAM_BYTES,
+        max_bytes=stream_bytes,
         max_msg_size=_MAX_MESSAGE_BYTES,
         max_msgs_per_subject=5_000,
         duplicate_window=_DUPLICATE_WINDOW.total_seconds(),
@@ -82,13 +82,16 @@ def consumer_configs() -> list[ConsumerConfig]:
     ]
 
 
-async def apply(nats_url: str, seed: str, replicas: int = 1) -> None:
+async def apply(
+    nats_url: str, seed: str, replicas: int = 1, stream_bytes: int = DEFAULT_STREAM_BYTES
+) -> None:
     """Create what is missing and update what differs.
 
     Args:
         nats_url: where the broker listens.
         seed: nkey seed of the topology identity, the only one with the right to do this.
         replicas: copies of each stream; 3 in production.
+        stream_bytes: disk reserved for each stream; the oldest events go first, outboxes still hold them.
 
     Raises:
         nats.errors.Error: the broker refuses or cannot be reached.
@@ -103,7 +106,7 @@ async def apply(nats_url: str, seed: str, replicas: int = 1) -> None:
     )
     try:
         jetstream = client.jetstream(timeout=10)
-        for config in stream_configs(replicas):
+        for config in stream_configs(replicas, stream_bytes):
             await _apply_stream(jetstream, config)
         for config in consumer_configs():
             await jetstream.add_consumer(EVENTS_STREAM, config)

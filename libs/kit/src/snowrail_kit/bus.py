@@ -12,6 +12,7 @@ import nats.js.errors
 import orjson
 import structlog
 from faststream.nats import NatsBroker
+from faststream.nats.security import NatsNKey
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.client import JetStreamContext
@@ -123,7 +124,7 @@ class Bus:
         self.broker = NatsBroker(
             settings.nats_url,
             name=service,
-            nkeys_seed_str=seed,
+            security=NatsNKey.from_seed(seed) if seed else None,
             inbox_prefix=f"_INBOX_{service}",
             allow_reconnect=True,
             max_reconnect_attempts=-1,

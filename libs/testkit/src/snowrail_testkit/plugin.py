@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 
+from snowrail_testkit.broker import Broker, Identities, running_broker
 from snowrail_testkit.builders import Builder
 from snowrail_testkit.chain import DevChain
 from snowrail_testkit.databases import CreateDatabase, Databases
@@ -176,6 +177,14 @@ async def start_fault_proxy() -> AsyncIterator[StartFaultProxy]:
     yield start
     for proxy in started:
         await proxy.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def broker(start_nats: Callable[..., JetStreamServer]) -> AsyncIterator[Broker]:
+    """A broker of this test alone: topology applied, each identity limited to its own rights, a probe."""
+    identities = Identities.generate()
+    async with running_broker(start_nats(identities.configuration()), identities) as running:
+        yield running
 
 
 @pytest.fixture
