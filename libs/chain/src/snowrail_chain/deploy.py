@@ -71,8 +71,8 @@ class Deployer:
         """Deploy the escrow, and on development chains the test tokens, and appoint executors.
 
         Args:
-            record: Deployment document; what it names is kept while its code is on the chain and is still what
-                the sources compile to.
+            record: Deployment document; what it names is kept while its code is on the chain and still
+                what the sources compile to.
             executors: EIP-55 addresses that may ask the escrow to execute.
             test_tokens: Whether the test tokens belong on this chain.
 
