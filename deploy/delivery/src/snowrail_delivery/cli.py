@@ -1,10 +1,12 @@
-"""Command line of the deployment: fetch what judges its files, create an installation's secrets."""
+"""Command line of the deployment: the judges of its files, an installation's secrets, a development chain."""
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from snowrail_delivery.devchain import EXECUTOR_KEY, prepare
 from snowrail_delivery.secrets import create
 from snowrail_delivery.validators import VALIDATORS, ValidatorUnavailableError, obtain
 
@@ -21,13 +23,17 @@ def main(arguments: Sequence[str]) -> int:
         "--database", default="postgres:5432", metavar="HOST:PORT", help="as the services see it"
     )
     secrets.add_argument(
-        "--executor-key", type=Path, metavar="FILE", help="hex private key; made if not given"
+        "--development", action="store_true", help="settlement signs with a publicly known development key"
     )
+    devchain = commands.add_parser("devchain", help="put contracts and test tokens on a development chain")
+    devchain.add_argument("--chains", type=Path, required=True, help="the chains file that describes it")
     options = parser.parse_args(arguments)
     if options.command == "validators":
         return fetch_validators(options.cache)
-    executor_key = options.executor_key.read_text().strip() if options.executor_key else None
-    create(options.into, options.database, executor_key)
+    if options.command == "secrets":
+        create(options.into, options.database, EXECUTOR_KEY if options.development else None)
+    else:
+        asyncio.run(prepare(options.chains))
     return 0
 
 

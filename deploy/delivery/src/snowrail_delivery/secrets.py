@@ -82,6 +82,7 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o755)
     written = path.with_name(path.name + ".new")
     written.write_text(text)
     written.chmod(0o444)
