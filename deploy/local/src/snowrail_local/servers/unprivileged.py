@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -72,25 +73,31 @@ def can_enter(folder: Path, user: tuple[int, int]) -> bool:
     return True
 
 
-def reachable_copy(tree: Path, user: tuple[int, int] | None) -> Path:
-    """Return a folder of programs the user can execute: the given one, or a copy where it cannot be reached.
+def reachable_copy(base: Path, parts: Sequence[str], user: tuple[int, int] | None) -> Path:
+    """Return a folder from which the user can execute programs: the given one, or a copy where it cannot.
+
+    Args:
+        base: the folder the programs find each other from.
+        parts: folders below it that are needed.
+        user: uid and gid, None for our own.
 
     Raises:
         UnsafeFolderError: the place for the copy belongs to somebody else.
     """
-    if user is None or can_enter(tree, user):
-        return tree
-    fallback = _fallback_for(tree)
-    copy = fallback / tree.name
+    if user is None or can_enter(base, user):
+        return base
+    fallback = _fallback_for(base)
+    _make_own_folder(fallback)
+    copy = fallback / "copy"
     if not copy.exists():
-        _make_own_folder(fallback)
-        unfinished = fallback / f"{tree.name}.{os.getpid()}"
-        shutil.copytree(tree, unfinished, symlinks=True)
+        unfinished = fallback / f"unfinished-{os.getpid()}"
+        for part in parts:
+            shutil.copytree(base / part, unfinished / part, symlinks=True)
         try:
             unfinished.rename(copy)
-        except OSError:
+        except OSError:  # another process was faster
             shutil.rmtree(unfinished)
-        logger.warning("%s cannot be entered by uid %d; programs copied to %s", tree, user[0], copy)
+        logger.warning("%s cannot be entered by uid %d; programs copied to %s", base, user[0], copy)
     return copy
 
 
