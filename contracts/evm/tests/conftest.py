@@ -15,7 +15,7 @@ CONTRACTS_FOLDER = Path(__file__).resolve().parents[1]
 
 # Every example resets its chain itself; anvil needs milliseconds per transaction, so it runs fewer of them.
 settings.register_profile(
-    "pyrevm", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "pyrevm", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.register_profile(
     "anvil",
