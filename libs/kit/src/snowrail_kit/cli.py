@@ -8,12 +8,11 @@ import os
 import sys
 from typing import Any
 
-import uvicorn
-
 from snowrail_kit.clock import SystemClock
 from snowrail_kit.database import Database
 from snowrail_kit.inbox import encode_headers_json, revive
 from snowrail_kit.service import Service, build_app
+from snowrail_kit.serving import create_server
 
 
 def load_service(package: str) -> Service[Any, Any]:
@@ -24,25 +23,7 @@ def load_service(package: str) -> Service[Any, Any]:
 def serve(service: Service[Any, Any]) -> None:
     """Run a service until SIGTERM or SIGINT; then drain within the graceful timeout."""
     settings = service.settings()
-    config = uvicorn.Config(
-        build_app(service, settings),
-        host=settings.http_host,
-        port=settings.http_port,
-        loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
-        ws_max_size=65_536,
-        ws_ping_interval=20,
-        ws_ping_timeout=20,
-        ws_per_message_deflate=False,
-        access_log=False,
-        log_level="warning",
-        lifespan="on",
-        timeout_graceful_shutdown=int(settings.graceful_timeout_seconds),
-        limit_concurrency=20_000,
-        server_header=False,
-    )
-    uvicorn.Server(config).run()
+    create_server(build_app(service, settings), settings).run()
 
 
 async def _dead_letters(package: str, action: str, identifiers: list[int]) -> None:

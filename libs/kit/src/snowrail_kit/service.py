@@ -116,6 +116,7 @@ class Service(Generic[S, P]):
         publishes: events it publishes without an outbox (the gateway's); others follow from the registry.
         tasks: periodic work.
         start, stop: for parts that hold connections of their own.
+        drain: called when the process was asked to end and its connections are still open.
         ready: further conditions of readiness; returns a reason when not ready.
     """
 
@@ -128,6 +129,7 @@ class Service(Generic[S, P]):
     with_database: bool = True
     start: Callable[[P], Awaitable[None]] | None = None
     stop: Callable[[P], Awaitable[None]] | None = None
+    drain: Callable[[P], Awaitable[None]] | None = None
     ready: Callable[[P], Awaitable[str | None]] | None = None
     title: str = ""
     description: str = ""
@@ -186,7 +188,13 @@ def build_app(
         docs_url="/docs",
         redoc_url=None,
     )
+
+    async def drain() -> None:
+        if service.drain is not None:
+            await service.drain(app.state.parts)
+
     app.state.runtime = runtime
+    app.state.drain = drain
     install_middleware(app, chosen)
     install_problem_handlers(app)
     _install_unavailable_handler(app)

@@ -45,6 +45,8 @@ class ServiceSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65_535)
     http_body_limit_bytes: int = Field(default=262_144, ge=1_024, le=64 * 1024 * 1024)
+    trusted_proxies: str = ""
+    """Addresses and networks, comma-separated, whose X-Forwarded-For and -Proto are believed."""
     public_origin: str = "http://127.0.0.1:8080"
     """Scheme and host that browsers see: CORS, the SIWE domain and links are derived from it."""
 

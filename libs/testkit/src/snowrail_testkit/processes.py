@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import uvicorn
 
 from snowrail_kit.clock import Clock
 from snowrail_kit.ids import Ids
 from snowrail_kit.service import Service, build_app
+from snowrail_kit.serving import create_server
 from snowrail_kit.settings import ServiceSettings
 
 START_TIMEOUT_SECONDS = 20.0
@@ -48,15 +48,7 @@ async def running_service(
         TimeoutError: it did not start in time.
     """
     app = build_app(service, settings, clock, ids)
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=settings.http_port,
-        log_level="warning",
-        ws="websockets-sansio",
-        lifespan="on",
-    )
-    server = uvicorn.Server(config)
+    server = create_server(app, settings)
     serving = asyncio.create_task(server._serve())  # pyright: ignore[reportPrivateUsage]
     try:
         async with asyncio.timeout(START_TIMEOUT_SECONDS):
