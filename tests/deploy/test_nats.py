@@ -32,7 +32,9 @@ async def broker(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> 
         "0.0.0.0:8222": f"127.0.0.1:{monitor}",
     }.items():
         text = text.replace(inside, outside)
-    (folder / "nats.conf").write_text(text.replace('"/data"', f'"{folder}/data"'))
+    (folder / "nats.conf").write_text(
+        text.replace('"/data"', f'"{folder}/data"').replace("/tmp/", f"{folder}/")
+    )
     (folder / "identities.conf").symlink_to(folder / "secrets/nats/identities.conf")
     process = await asyncio.create_subprocess_exec(
         nats_server_binary(),

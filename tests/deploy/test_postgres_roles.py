@@ -28,7 +28,7 @@ class Cluster:
     def run(self) -> None:
         """Run the script as its job does."""
         environment = {
-            "PATH": f"{packaged_binaries()}:{os.environ['PATH']}",
+            "PATH": f"{packaged_binaries(None)}:{os.environ['PATH']}",
             "PGHOST": self.server.host,
             "PGPORT": str(self.server.port),
             "PGUSER": "postgres",

@@ -7,6 +7,7 @@
     topology/snowrail_nats_seed                          the identity that may create streams
     nats/identities.conf                                 public halves of all identities, with their rights
     public/jwks.json                                     public half of the key that signs access tokens
+    kustomization.yaml                                   all of it as Kubernetes secrets
 
 Running it again keeps every secret and adds what is missing.
 """
@@ -14,11 +15,10 @@ Running it again keeps every secret and adds what is missing.
 import base64
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import nkeys
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,6 +32,7 @@ from jwt.algorithms import OKPAlgorithm
 
 from snowrail_delivery.catalogue import SERVICES
 from snowrail_topology import TOPOLOGY_IDENTITY, server_config
+from snowrail_topology.identities import new_identity
 
 OWNER_ROLE = "snowrail_owner"
 PASSWORD_BYTES = 32
@@ -71,6 +72,33 @@ def create(folder: Path, database_address: str, executor_key: str | None = None)
     )
     signing_key = _kept(folder / "services/accounts/signing_key.pem", _signing_key)
     _write(folder / "public/jwks.json", _jwks(signing_key))
+    _write(folder / "kustomization.yaml", json.dumps(_kustomization(folder), indent=1))
+
+
+def _kustomization(folder: Path) -> dict[str, Any]:
+    """Kubernetes secrets, each named after its reader, and the public keys, with these files for content."""
+    readers = {
+        "postgres": "postgres",
+        "roles": "roles",
+        "topology": "topology",
+        "nats-identities": "nats",
+        **{service.name: f"services/{service.name}" for service in SERVICES},
+        **{
+            f"migrate-{service.name}": f"migrations/{service.name}"
+            for service in SERVICES
+            if service.has_database
+        },
+    }
+
+    def generator(name: str, place: str) -> dict[str, Any]:
+        return {"name": name, "files": sorted(f"{place}/{path.name}" for path in (folder / place).iterdir())}
+
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "secretGenerator": [generator(name, place) for name, place in readers.items()],
+        "configMapGenerator": [generator("public-keys", "public")],
+    }
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:
@@ -81,8 +109,9 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.chmod(0o755)
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        path.parent.chmod(0o755)
     written = path.with_name(path.name + ".new")
     written.write_text(text)
     written.chmod(0o444)
@@ -94,7 +123,7 @@ def _password() -> str:
 
 
 def _seed() -> str:
-    return nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER).decode()
+    return new_identity()[0]
 
 
 def _public(seed: str) -> str:
