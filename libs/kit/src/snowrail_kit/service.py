@@ -114,7 +114,7 @@ class Service(Generic[S, P]):
         compose: builds the service's parts (use cases with their stores and clients) from the runtime.
         consumers: handlers per event type; they and the routers receive the parts.
         publishes: events it publishes without an outbox (the gateway's); others follow from the registry.
-        tasks: periodic work.
+        tasks: periodic work; a function of the parts where the settings decide, such as one task per chain.
         start, stop: for parts that hold connections of their own.
         drain: called when the process was asked to end and its connections are still open.
         ready: further conditions of readiness; returns a reason when not ready.
@@ -125,7 +125,7 @@ class Service(Generic[S, P]):
     compose: Callable[[Runtime[S]], P]
     consumers: Consumers[P] = field(default_factory=Consumers[P])
     routers: Sequence[APIRouter] = ()
-    tasks: Sequence[Task[P]] = ()
+    tasks: Sequence[Task[P]] | Callable[[P], Sequence[Task[P]]] = ()
     with_database: bool = True
     start: Callable[[P], Awaitable[None]] | None = None
     stop: Callable[[P], Awaitable[None]] | None = None
@@ -228,7 +228,7 @@ async def _retry_start(what: str, connect: Callable[[], Awaitable[None]]) -> Non
 
 
 async def _start_work(service: Service[S, P], runtime: Runtime[S], parts: P, stack: AsyncExitStack) -> None:
-    tasks = list(service.tasks)
+    tasks = list(service.tasks(parts) if callable(service.tasks) else service.tasks)
     if runtime.has_database:
         _spawn(stack, "relay", runtime.relay.run, runtime.relay.stop, runtime.settings)
         consumed = [event.subject for event in service.consumed]
