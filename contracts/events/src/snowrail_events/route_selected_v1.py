@@ -20,7 +20,7 @@ class RouteSelectedV1(Event):
     payment_id: UUID
     attempt: int = Field(ge=1, le=100)
     decision_id: UUID
-    rail: Code | None
+    rail: Code | None = None
     """None when no rail is eligible; `reason` says why."""
     propensity_millionths: int = Field(ge=0, le=1_000_000)
     eligible_rails: tuple[Code, ...]

@@ -57,6 +57,8 @@ CONSUMES: dict[str, tuple[str, ...]] = {
         "settlement.failed.v1",
         "settlement.unknown.v1",
         "settlement.orphaned.v1",
+        "transaction.final.v1",
+        "transaction.orphaned.v1",
     ),
     "fraud": ("fraud.assess.v1", *_USER_FACTS, "payment.succeeded.v1"),
     "routing": ("route.select.v1", "payment.succeeded.v1", "payment.failed.v1"),

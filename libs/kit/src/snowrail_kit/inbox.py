@@ -28,7 +28,7 @@ RETURNING event_id
 _PARK = """
 INSERT INTO parked_message (event_id, key, reason, subject, producer, aggregate_version, causation_id,
                             traceparent, body, attempts, parked_at, next_try_at)
-SELECT event_id, key, reason, subject, producer, version, causation_id, traceparent, body, attempts, $11::timestamptz,
+SELECT waiting.*, $11::timestamptz,
        $11::timestamptz + make_interval(secs => least($12::float * power(2, attempts), $13::float))
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::uuid[], $8::text[],
             $9::bytea[], $10::integer[])

@@ -1,0 +1,1 @@
+"""The saga of one payment over its attempts; holds and ledger."""

@@ -1,0 +1,1 @@
+"""What the orchestrator does about each event, for a whole batch at a time."""

@@ -1,0 +1,206 @@
+"""From due to executing: score, review, route. Fail closed: without an answer a payment waits."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from snowrail_events import (
+    Event,
+    FraudAssessedV1,
+    FraudAssessV1,
+    FraudReviewedV1,
+    IntentCancelledV1,
+    IntentDueV1,
+    RouteSelectedV1,
+)
+from snowrail_kit.delivery import Delivery
+from snowrail_kit.unit_of_work import Transaction
+from snowrail_payment_orchestrator import store
+from snowrail_payment_orchestrator.domain import Happening, IllegalTransition, Status, transition
+from snowrail_payment_orchestrator.parts import Parts
+from snowrail_payment_orchestrator.store import AttemptChange, Payment
+from snowrail_payment_orchestrator.usecases import facts
+
+_DECISIONS = {
+    "allow": Happening.ASSESSED_ALLOW,
+    "review": Happening.ASSESSED_REVIEW,
+    "block": Happening.ASSESSED_BLOCK,
+}
+
+
+def move(payment: Payment, happening: Happening, tx: Transaction) -> bool:
+    """Apply what happened to a payment. False, changing nothing, when it cannot happen in its state."""
+    after = transition(payment.status, happening)
+    if isinstance(after, IllegalTransition):
+        return False
+    payment.status = after
+    payment.step = after.value
+    payment.version += 1
+    payment.changed_at = tx.now
+    return True
+
+
+def emit(tx: Transaction, event: Event, payment: Payment) -> None:
+    """Publish a fact about a payment in the payment's own trace."""
+    tx.emit(event, version=payment.version, traceparent=payment.traceparent)
+
+
+async def request_payments(deliveries: list[Delivery[IntentDueV1]], tx: Transaction, _: Parts) -> None:
+    """Create the payment of each due occurrence, once for ever, and ask for its score."""
+    events = {delivery.event.payment_id: delivery for delivery in deliveries}
+    rows = [
+        (
+            event.payment_id,
+            event.intent_id,
+            event.occurrence,
+            event.user_id,
+            event.chain_id,
+            event.escrow,
+            event.order.model_dump(mode="json"),
+            event.order_hash,
+            event.signature,
+            event.token,
+            event.order.amount,
+            event.order.payer,
+            event.order.recipient,
+            delivery.traceparent,
+        )
+        for delivery in events.values()
+        for event in (delivery.event,)
+    ]
+    for payment_id in await store.insert_payments(tx, rows):
+        delivery = events[payment_id]
+        event = delivery.event
+        tx.emit(
+            FraudAssessV1(
+                payment_id=payment_id,
+                intent_id=event.intent_id,
+                user_id=event.user_id,
+                occurrence=event.occurrence,
+                payer=event.order.payer,
+                recipient=event.order.recipient,
+                token=event.token,
+                amount=event.order.amount,
+                requested_at=tx.now,
+            ),
+            cause=delivery,
+            version=1,
+        )
+        tx.wake(str(payment_id))
+
+
+async def known(deliveries: Sequence[Delivery[Any]], tx: Transaction) -> list[tuple[Delivery[Any], Payment]]:
+    """Pair deliveries with their locked payments; those without one wait for it."""
+    payments = await store.lock_payments(tx, [delivery.event.payment_id for delivery in deliveries])
+    pairs: list[tuple[Delivery[Any], Payment]] = []
+    for delivery in deliveries:
+        payment = payments.get(delivery.event.payment_id)
+        if payment is None:
+            delivery.wait_for(str(delivery.event.payment_id), "the payment is not known yet")
+        else:
+            pairs.append((delivery, payment))
+    return pairs
+
+
+async def record_scores(deliveries: list[Delivery[FraudAssessedV1]], tx: Transaction, _: Parts) -> None:
+    """Approve, hold for review, or block. A score for a payment that moved on changes nothing."""
+    changed: list[Payment] = []
+    for delivery, payment in await known(deliveries, tx):
+        event: FraudAssessedV1 = delivery.event
+        happening = _DECISIONS.get(event.decision, Happening.ASSESSED_REVIEW)
+        if not move(payment, happening, tx):
+            continue
+        payment.score_thousandths = event.score_thousandths
+        payment.reasons = list(event.reasons)
+        _continue_approved(payment, tx)
+        changed.append(payment)
+    await store.save_payments(tx, changed)
+
+
+async def record_reviews(deliveries: list[Delivery[FraudReviewedV1]], tx: Transaction, _: Parts) -> None:
+    """Release or block payments that were held for review."""
+    changed: list[Payment] = []
+    for delivery, payment in await known(deliveries, tx):
+        event: FraudReviewedV1 = delivery.event
+        if payment.status is Status.REQUESTED:
+            delivery.wait_for(str(payment.payment_id), "the score has not arrived yet")
+            continue
+        if move(payment, Happening.REVIEW_APPROVED if event.approved else Happening.REVIEW_DENIED, tx):
+            _continue_approved(payment, tx)
+            changed.append(payment)
+    await store.save_payments(tx, changed)
+
+
+def _continue_approved(payment: Payment, tx: Transaction) -> None:
+    if payment.status is Status.APPROVED:
+        emit(tx, facts.select_route(payment, tx.now), payment)
+    elif payment.status is Status.BLOCKED:
+        emit(tx, facts.blocked(payment), payment)
+    else:
+        emit(tx, facts.updated(payment), payment)
+        tx.wake(str(payment.payment_id))
+
+
+async def start_attempts(deliveries: list[Delivery[RouteSelectedV1]], tx: Transaction, _: Parts) -> None:
+    """Open the attempt with its hold and command its execution; end the payment where no rail is eligible."""
+    changed: list[Payment] = []
+    opened: list[Payment] = []
+    for delivery, payment in await known(deliveries, tx):
+        event: RouteSelectedV1 = delivery.event
+        if event.attempt != payment.attempt + 1:
+            continue
+        if event.rail is None:
+            if move(payment, Happening.NO_ROUTE, tx):
+                payment.code = "no_eligible_rail"
+                payment.decision_id = event.decision_id
+                emit(tx, facts.failed(payment, f"No rail can carry this payment: {event.reason}."), payment)
+                changed.append(payment)
+        elif move(payment, Happening.ROUTED, tx):
+            payment.attempt = event.attempt
+            payment.rail = event.rail
+            payment.decision_id = event.decision_id
+            payment.settlement_version = 0
+            emit(tx, facts.execute(payment, tx.now), payment)
+            changed.append(payment)
+            opened.append(payment)
+    await store.save_payments(tx, changed)
+    await store.open_attempts(tx, opened)
+
+
+async def cancel_payments(deliveries: list[Delivery[IntentCancelledV1]], tx: Transaction, _: Parts) -> None:
+    """Stop what has not executed. Only a final cancellation on chain stops an attempt under way."""
+    on_chain = {delivery.event.intent_id: delivery.event.on_chain for delivery in deliveries}
+    changed: list[Payment] = []
+    attempts: list[AttemptChange] = []
+    for payment in await store.lock_open_payments_of_intents(tx, on_chain):
+        was_open = payment.status in (Status.EXECUTING, Status.UNKNOWN)
+        happening = (
+            Happening.CANCELLED_ON_CHAIN if on_chain[payment.intent_id] else Happening.CANCELLED_OFF_CHAIN
+        )
+        if not move(payment, happening, tx):
+            continue
+        payment.next_route_at = None
+        if was_open:
+            attempts.append(AttemptChange(payment.payment_id, payment.attempt, "CANCELLED", "VOIDED", None))
+        emit(tx, facts.cancelled(payment), payment)
+        changed.append(payment)
+    await store.save_payments(tx, changed)
+    await store.change_attempts(tx, attempts)
+
+
+async def route_again(parts: Parts) -> bool:
+    """Ask for the next rail of payments whose retry is due. Returns whether there may be more."""
+    limit = parts.settings.route_batch_rows
+    async with parts.transaction() as tx:
+        payments = await store.lock_payments_to_route(tx, limit)
+        for payment in payments:
+            payment.next_route_at = None
+            payment.changed_at = tx.now
+            emit(tx, facts.select_route(payment, tx.now), payment)
+        await store.save_payments(tx, payments)
+    return len(payments) == limit
+
+
+def schedule_retry(payment: Payment, tx: Transaction, delay_seconds: float) -> None:
+    """Have the next attempt routed after a delay."""
+    payment.next_route_at = tx.now + timedelta(seconds=delay_seconds)
