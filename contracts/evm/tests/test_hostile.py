@@ -13,6 +13,7 @@ from snowrail_chain.abi import (
     execute_many_calldata,
     explain_revert,
     fund_calldata,
+    fund_with_permit_calldata,
     return_expired_calldata,
 )
 from snowrail_chain.deploy import EXECUTOR_ROLE
@@ -23,6 +24,7 @@ from .world import RICH, World, call, person
 
 ALICE = person("alice")
 BOB = address_of("bob")
+CONFIGURE_TOKEN = "configure(address,uint256,bytes,uint256)"
 ACCEPT, REVERT, BURN_GAS, RETURN_BOMB, REENTER = range(5)
 
 
@@ -87,25 +89,59 @@ def test_a_recipient_cannot_reenter_even_as_executor_and_payer(world: World) -> 
     assert world.state(own).deposited == 1_000
 
 
-def test_a_token_cannot_reenter(world: World) -> None:
+def entries(world: World, token: str) -> dict[str, tuple[int, bytes]]:
+    """Calls, with their value, that the hostile token could make at any other moment."""
+    native = {"min_interval": 1, "max_executions": 9}
+    own = [world.native_order(token, BOB, salt=bytes((index,)) * 32, **native) for index in range(2)]
+    dollars = world.native_order(token, BOB, token=world.usdc)
+    expired = funded(world, BOB, salt=b"\7" * 32, valid_until=START_TIME + 5)
+    due = funded(world, BOB, salt=b"\6" * 32, **native)
+    permitted = world.native_order(ALICE.address, BOB, token=world.usdc)
+    world.chain.set_balance(token, RICH)
+    for account in (token, ALICE.address):
+        world.mint(world.usdc, account, 5_000)
+    for target, value, data in (
+        (world.escrow, 1_000, fund_calldata(own[0])),
+        (world.usdc, 0, call("approve(address,uint256)", world.escrow, 5_000)),
+    ):
+        world.must(world.admin, token, call("perform(address,uint256,bytes)", target, value, data))
+    world.must(world.admin, world.escrow, call("setFee(address,uint256)", address_of("treasury"), 100))
+    taxed = world.native_order(ALICE.address, BOB, amount=10_000, max_fee=100)
+    world.must(ALICE.address, world.escrow, fund_calldata(taxed), value=10_100)
+    assert world.execute(taxed).success
+    permit = world.permit(ALICE, 1_000, START_TIME + 600)
+    signature = world.sign(ALICE, permitted)
+    return {
+        "execute": (0, execute_calldata(Execution(due, 0, b""))),
+        "executeMany": (0, execute_many_calldata([Execution(due, 1, b"")])),
+        "cancel": (0, cancel_calldata(own[0])),
+        "fund": (1, fund_calldata(own[1])),
+        "deposit": (0, deposit_calldata(dollars, 1_000)),
+        "fundWithPermit": (
+            0,
+            fund_with_permit_calldata(permitted, 1_000, START_TIME + 600, permit, signature),
+        ),
+        "returnExpired": (0, return_expired_calldata(expired)),
+        "withdrawFees": (0, call("withdrawFees(address)", bytes(20))),
+    }
+
+
+def test_no_entry_is_open_while_a_payment_is_under_way(world: World) -> None:
     token = world.deploy("HostileToken")
     world.must(world.admin, world.escrow, call("grantRole(bytes32,address)", EXECUTOR_ROLE, token))
-    order = world.native_order(ALICE.address, BOB, token=token, min_interval=1, max_executions=5)
-    world.must(world.admin, token, call("mint(address,uint256)", ALICE.address, 10_000))
-    world.approve(token, ALICE.address, 10_000)
+    attempts = entries(world, token)
+    order = world.native_order(ALICE.address, BOB, token=token, min_interval=1, max_executions=20)
+    world.must(world.admin, token, call("mint(address,uint256)", ALICE.address, 100_000))
+    world.approve(token, ALICE.address, 100_000)
     signature = world.sign(ALICE, order)
-    world.chain.set_time(START_TIME + 10)
-    for occurrence, data in enumerate(
-        [
-            execute_calldata(Execution(order, 1, signature)),
-            execute_many_calldata([Execution(order, 2, signature)]),
-            deposit_calldata(order, 1),
-        ]
-    ):
-        world.must(world.admin, token, call("configure(address,bytes,uint256)", world.escrow, data, 0))
+    world.chain.set_time(START_TIME + 30)
+    for occurrence, (value, data) in enumerate(attempts.values()):
+        world.must(world.admin, token, call(CONFIGURE_TOKEN, world.escrow, value, data, 0))
         assert world.execute(order, occurrence, signature).success
         assert not world.chain.read(token, call("reentered()"))[-1]
-    assert world.token_balance(token, BOB) == 3 * order.amount
+        perform = call("perform(address,uint256,bytes)", world.escrow, value, data)
+        world.must(world.admin, token, perform)  # so it was the guard that refused it
+    assert world.token_balance(token, BOB) == len(attempts) * order.amount
 
 
 def test_revert_data_of_a_token_is_kept_only_in_part(world: World) -> None:
@@ -114,7 +150,7 @@ def test_revert_data_of_a_token_is_kept_only_in_part(world: World) -> None:
     good = funded(world, BOB)
     world.must(world.admin, token, call("mint(address,uint256)", ALICE.address, 10_000))
     world.approve(token, ALICE.address, 10_000)
-    world.must(world.admin, token, call("configure(address,bytes,uint256)", bytes(20), b"", 100_000))
+    world.must(world.admin, token, call(CONFIGURE_TOKEN, bytes(20), 0, b"", 100_000))
     items = [Execution(order, 0, world.sign(ALICE, order)), Execution(good, 0, b"")]
     failed, paid = world.events(world.execute_many(items))
     assert isinstance(failed, ExecutionFailed)

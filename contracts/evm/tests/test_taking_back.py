@@ -20,22 +20,12 @@ from snowrail_chain.deploy import EXECUTOR_ROLE
 from snowrail_chain.eip712 import order_hash
 
 from .chains import START_TIME, address_of
-from .world import RICH, Person, World, call, person
+from .world import RICH, World, call, person
 
 ALICE = person("alice")
 MALLORY = person("mallory")
 BOB = address_of("bob")
 DEADLINE = START_TIME + 600
-
-
-def permit(world: World, owner: Person, amount: int, *, nonce: int = 0) -> bytes:
-    """The owner's EIP-2612 permit of the escrow over test dollars, r, s, v."""
-    kind = keccak(b"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)")
-    words = call(
-        "_(address,address,uint256,uint256,uint256)", owner.address, world.escrow, amount, nonce, DEADLINE
-    )
-    separator = world.chain.read(world.usdc, call("DOMAIN_SEPARATOR()"))
-    return owner.sign_digest(keccak(b"\x19\x01" + separator + keccak(kind + words[4:])))
 
 
 def test_an_expired_deposit_goes_back_to_the_payer_whoever_asks(world: World) -> None:
@@ -78,7 +68,7 @@ def test_a_permit_funds_without_a_transaction_of_the_payer(world: World) -> None
     order = world.native_order(ALICE.address, BOB, token=world.usdc)
     world.mint(world.usdc, ALICE.address, 5_000)
     data = fund_with_permit_calldata(
-        order, 1_000, DEADLINE, permit(world, ALICE, 1_000), world.sign(ALICE, order)
+        order, 1_000, DEADLINE, world.permit(ALICE, 1_000, DEADLINE), world.sign(ALICE, order)
     )
     outcome = world.must(MALLORY.address, world.escrow, data)
     assert world.events(outcome) == [Funded(order_hash(order), ALICE.address, world.usdc, 1_000, 1_000)]
@@ -90,7 +80,7 @@ def test_a_permit_funds_without_a_transaction_of_the_payer(world: World) -> None
 def test_the_payers_own_permit_needs_no_signature_of_the_order(world: World) -> None:
     order = world.native_order(ALICE.address, BOB, token=world.usdc)
     world.mint(world.usdc, ALICE.address, 5_000)
-    data = fund_with_permit_calldata(order, 1_000, DEADLINE, permit(world, ALICE, 1_000), b"")
+    data = fund_with_permit_calldata(order, 1_000, DEADLINE, world.permit(ALICE, 1_000, DEADLINE), b"")
     assert world.refusal(MALLORY.address, world.escrow, data) == "InvalidSignature"
     world.must(ALICE.address, world.escrow, data)
     assert world.execute(order).success
@@ -99,7 +89,7 @@ def test_the_payers_own_permit_needs_no_signature_of_the_order(world: World) -> 
 def test_a_permit_spent_by_somebody_else_leaves_an_allowance_that_serves(world: World) -> None:
     order = world.native_order(ALICE.address, BOB, token=world.usdc)
     world.mint(world.usdc, ALICE.address, 5_000)
-    allowed = permit(world, ALICE, 1_000)
+    allowed = world.permit(ALICE, 1_000, DEADLINE)
     kinds = "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)"
     arguments = (ALICE.address, world.escrow, 1_000, DEADLINE, allowed[64], allowed[:32], allowed[32:64])
     world.must(MALLORY.address, world.usdc, call(kinds, *arguments))
@@ -112,11 +102,11 @@ def test_a_permit_for_an_order_of_somebody_else_moves_nothing(world: World) -> N
     order = world.native_order(ALICE.address, MALLORY.address, token=world.usdc)
     world.mint(world.usdc, ALICE.address, 5_000)
     data = fund_with_permit_calldata(
-        order, 1_000, DEADLINE, permit(world, ALICE, 1_000), world.sign(MALLORY, order)
+        order, 1_000, DEADLINE, world.permit(ALICE, 1_000, DEADLINE), world.sign(MALLORY, order)
     )
     assert world.refusal(MALLORY.address, world.escrow, data) == "InvalidSignature"
     native = world.native_order(ALICE.address, BOB)
-    data = fund_with_permit_calldata(native, 1_000, DEADLINE, permit(world, ALICE, 1_000), b"")
+    data = fund_with_permit_calldata(native, 1_000, DEADLINE, world.permit(ALICE, 1_000, DEADLINE), b"")
     assert world.refusal(ALICE.address, world.escrow, data) == "WrongToken"
 
 

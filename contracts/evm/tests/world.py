@@ -120,6 +120,14 @@ class World:
         """The person's signature of the order."""
         return signer.sign_digest(signing_digest(order, chain_id, escrow or self.escrow))
 
+    def permit(self, owner: Person, amount: int, deadline: int) -> bytes:
+        """The owner's first EIP-2612 permit of the escrow over test dollars, r, s, v."""
+        kind = keccak(b"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)")
+        kinds = ["address", "address", "uint256", "uint256", "uint256"]
+        words = encode(kinds, [owner.address, self.escrow, amount, 0, deadline])
+        separator = self.chain.read(self.usdc, call("DOMAIN_SEPARATOR()"))
+        return owner.sign_digest(keccak(b"\x19\x01" + separator + keccak(kind + words)))
+
     def mint(self, token: str, account: str, amount: int) -> None:
         """Create test tokens."""
         self.must(self.admin, token, call("mint(address,uint256)", account, amount))

@@ -71,20 +71,34 @@ contract HostileToken is ERC20 {
     /// @notice Bytes of revert data of each transfer; zero to transfer.
     uint256 public bombBytes;
     address private _target;
+    uint256 private _value;
     bytes private _data;
 
     constructor() ERC20("Hostile", "HSTL") {}
+
+    receive() external payable {}
 
     /// @notice Creates `amount` atoms for `account`.
     function mint(address account, uint256 amount) external {
         _mint(account, amount);
     }
 
-    /// @notice Chooses what a transfer does besides moving.
-    function configure(address target, bytes calldata data, uint256 newBombBytes) external {
+    /// @notice Chooses what a transfer does besides moving: a call, or a revert with so many bytes.
+    function configure(address target, uint256 value, bytes calldata data, uint256 newBombBytes) external {
         _target = target;
+        _value = value;
         _data = data;
         bombBytes = newBombBytes;
+    }
+
+    /// @notice Makes a call as this contract, so that it can also be a payer.
+    function perform(address target, uint256 value, bytes calldata data) external {
+        (bool success, bytes memory result) = target.call{value: value}(data);
+        if (!success) {
+            assembly ("memory-safe") {
+                revert(add(result, 0x20), mload(result))
+            }
+        }
     }
 
     function _update(address from, address to, uint256 value) internal override {
@@ -97,7 +111,7 @@ contract HostileToken is ERC20 {
         super._update(from, to, value);
         address target = _target;
         if (target != address(0) && from != address(0)) {
-            (bool success,) = target.call(_data);
+            (bool success,) = target.call{value: _value}(_data);
             if (success) reentered = true;
         }
     }
