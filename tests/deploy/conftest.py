@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from snowrail_delivery.compose import Host, read
 from snowrail_delivery.devchain import EXECUTOR_KEY
 from snowrail_delivery.kubernetes import Cluster, render
 from snowrail_delivery.secrets import create
@@ -48,3 +49,9 @@ def cluster(kustomize: Path, installation: Path, tmp_path_factory: pytest.TempPa
         shutil.copytree(ROOT / "deploy" / part, root / "deploy" / part)
     shutil.copytree(installation, root / "k8s/overlays/dev/secrets")
     return render(kustomize, root / "k8s/overlays/dev")
+
+
+@pytest.fixture(scope="session")
+def host(docker_compose: Path, installation: Path) -> Host:
+    """Everything that the compose file asks a host for."""
+    return read(docker_compose, ROOT, installation)

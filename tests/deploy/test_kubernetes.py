@@ -181,6 +181,25 @@ def test_autoscalers_alone_say_how_many(cluster: Cluster) -> None:
         assert autoscaler["spec"]["minReplicas"] >= 2
 
 
+def test_the_database_has_a_connection_for_every_pod(cluster: Cluster) -> None:
+    (postgres,) = Workload(cluster.named("StatefulSet")["postgres"]).containers
+    (limit,) = [
+        int(argument.partition("=")[2]) for argument in postgres["args"] if "max_connections" in argument
+    ]
+    wanted = 0
+    for service in SERVICES:
+        if service.has_database:
+            deployment = Workload(cluster.named("Deployment")[service.name])
+            own = deployment.containers[0]["envFrom"][1]["configMapRef"]["name"]
+            pool = int(cluster.named("ConfigMap")[own]["data"]["SNOWRAIL_DATABASE_POOL_SIZE"])
+            autoscaler = cluster.named("HorizontalPodAutoscaler").get(service.name)
+            spec = deployment.manifest["spec"]
+            most = autoscaler["spec"]["maxReplicas"] if autoscaler else spec["replicas"]
+            surge = spec["strategy"].get("rollingUpdate", {}).get("maxSurge", 0)
+            wanted += pool * (most + surge)
+    assert wanted + len(SERVICES) < limit
+
+
 def test_the_public_comes_in_through_the_edge_alone(cluster: Cluster) -> None:
     (ingress,) = cluster.of_kind("Ingress")
     (rule,) = ingress["spec"]["rules"]
