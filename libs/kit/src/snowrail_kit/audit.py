@@ -137,6 +137,22 @@ async def append(connection: Connection, acts: Sequence[Act], now: datetime) -> 
     log.info("audit", position=position, head=hashes[-1].hex(), action=acts[-1].action)
 
 
+async def page(database: Database, before: int | None, subject: str | None, limit_rows: int) -> list[Row]:
+    """Return entries, newest first.
+
+    Args:
+        before: only entries with a lower position.
+        subject: only entries about this subject.
+    """
+    return await database.fetch(
+        "SELECT * FROM audit_entry WHERE ($1::bigint IS NULL OR position < $1)"
+        " AND ($2::text IS NULL OR subject = $2) ORDER BY position DESC LIMIT $3",
+        before,
+        subject,
+        limit_rows,
+    )
+
+
 async def verify(database: Database) -> Verification:
     """Read the whole chain and return how far it holds."""
     position, head = 0, _GENESIS

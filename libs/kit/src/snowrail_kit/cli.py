@@ -1,11 +1,10 @@
-"""`python -m snowrail_kit`: run a service, migrate it, look at its dead letters, print its documents."""
+"""`python -m snowrail_kit`: run a service, migrate it, look at its dead letters, write its documents."""
 
 import argparse
 import asyncio
 import importlib
-import json
 import os
-import sys
+from pathlib import Path
 from typing import Any
 
 from snowrail_kit.clock import SystemClock
@@ -58,10 +57,11 @@ def main(arguments: list[str] | None = None) -> None:
     for name, text in (
         ("run", "run a service"),
         ("migrate", "bring its database to the newest revision"),
-        ("openapi", "print its OpenAPI document"),
-        ("asyncapi", "print its AsyncAPI document"),
     ):
         commands.add_parser(name, help=text).add_argument("package", help="such as snowrail_intent")
+    documents = commands.add_parser("documents", help="write the OpenAPI and AsyncAPI documents of services")
+    documents.add_argument("folder", type=Path)
+    documents.add_argument("packages", nargs="+")
     letters = commands.add_parser("dead-letters", help="list or replay messages that could not be handled")
     letters.add_argument("action", choices=["list", "replay"])
     letters.add_argument("package")
@@ -76,21 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     elif options.command == "dead-letters":
         asyncio.run(_dead_letters(options.package, options.action, options.identifiers))
     else:
-        print_document(options.command, load_service(options.package))
+        from snowrail_kit.documents import write_documents
 
-
-def print_document(kind: str, service: Service[Any, Any]) -> None:
-    """Print a service's OpenAPI or AsyncAPI document as JSON with sorted keys."""
-    json.dump(document_of(kind, service), sys.stdout, indent=1, sort_keys=True)
-    print()
-
-
-def document_of(kind: str, service: Service[Any, Any]) -> dict[str, Any]:
-    """Return a service's `openapi` or `asyncapi` document."""
-    if kind == "openapi":
-        from snowrail_kit.documents import openapi_document
-
-        return openapi_document(service)
-    from snowrail_kit.asyncapi import asyncapi_document
-
-    return asyncapi_document(service)
+        for package in options.packages:
+            write_documents(options.folder, load_service(package))
