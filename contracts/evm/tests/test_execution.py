@@ -15,6 +15,7 @@ from snowrail_chain.abi import (
     cancel_calldata,
     deposit_calldata,
     execute_calldata,
+    execute_many_calldata,
     explain_revert,
     fund_calldata,
 )
@@ -186,6 +187,8 @@ def test_only_executors_execute(world: World) -> None:
     data = execute_calldata(Execution(order, 0, b""))
     for stranger in (ALICE.address, world.admin, MALLORY.address):
         assert world.refusal(stranger, world.escrow, data) == "AccessControlUnauthorizedAccount"
+        many = execute_many_calldata([Execution(order, 0, b"")])
+        assert world.refusal(stranger, world.escrow, many) == "AccessControlUnauthorizedAccount"
     direct = b"".join((_EXECUTE_ITEM, bytes(31), b"\x20", data[4:]))
     assert world.refusal(world.executor, world.escrow, direct) == "NotSelf"
 
