@@ -4,6 +4,7 @@ import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_hash.auto import keccak
@@ -31,6 +32,12 @@ ROOM = Path(__file__).resolve().parents[1]
 ORDER_KINDS = "(address,address,address,uint256,uint64,uint64,uint256,uint256,uint64,uint32,uint256,bytes32)"
 HASH_ORDER = keccak(f"hashOrder({ORDER_KINDS})".encode())[:4]
 SIGNING_DIGEST = keccak(f"signingDigest({ORDER_KINDS})".encode())[:4]
+ENTRY: dict[str, Any] = {
+    "address": address_of("escrow"),
+    "code_hash": f"0x{'1' * 64}",
+    "transaction_hash": f"0x{'2' * 64}",
+    "block_number": 3,
+}
 ADDRESSES = st.binary(min_size=20, max_size=20).map(checksum_address)
 ORDERS = st.builds(
     Order,
@@ -133,6 +140,8 @@ def test_deployments_are_written_and_read(tmp_path: Path) -> None:
         '{"chain_id": 1, "deployer": "0x", "contracts": {"A": {"address": "0x1"}}}',
         '{"chain_id": 1, "deployer": "0x", "contracts": {"A": {"address": "0x1", "code_hash": "", '
         '"transaction_hash": "", "block_number": 1}}}',
+        json.dumps({"chain_id": 1, "deployer": "0x", "contracts": {"A": {**ENTRY, "code_hash": "0x1"}}}),
+        json.dumps({"chain_id": 1, "deployer": "0x", "contracts": {"A": {**ENTRY, "block_number": -1}}}),
     ],
 )
 def test_a_wrong_deployment_is_refused(tmp_path: Path, text: str) -> None:
@@ -145,3 +154,18 @@ def test_a_wrong_deployment_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_chain_without_a_deployment_is_named() -> None:
     with pytest.raises(UnknownDeployment):
         load_deployment(1)
+
+
+def test_a_committed_deployment_is_of_the_chain_it_is_filed_under(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def package_folder(package: str) -> Path:
+        return tmp_path
+
+    monkeypatch.setattr("snowrail_evm.deployments.files", package_folder)
+    deployment = Deployment(338, address_of("deployer"), {"IntentEscrow": DeployedContract(**ENTRY)})
+    for chain_id in (25, 338):
+        deployment.write(tmp_path / "deployments" / f"{chain_id}.json")
+    assert load_deployment(338) == deployment
+    with pytest.raises(InvalidDeployment, match="338"):
+        load_deployment(25)

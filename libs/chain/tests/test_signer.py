@@ -95,3 +95,13 @@ async def test_only_an_operator_frees_a_nonce_and_only_by_a_self_transfer() -> N
 async def test_another_chain_is_refused() -> None:
     with pytest.raises(ForeignChain):
         await LocalSigner(DEV_KEY, 338).sign_transaction(replace(TRANSACTION, chain_id=25))
+
+
+async def test_memory_is_bounded_and_keeps_the_latest_nonces() -> None:
+    signer = LocalSigner(DEV_KEY, 338, max_remembered_nonces=2)
+    for nonce in range(4):
+        await signer.sign_transaction(replace(TRANSACTION, nonce=nonce))
+    for nonce in (2, 3):
+        with pytest.raises(NonceConflict):
+            await signer.sign_transaction(replace(TRANSACTION, nonce=nonce, value=9))
+    await signer.sign_transaction(replace(TRANSACTION, nonce=0, value=9))

@@ -14,7 +14,7 @@ from rlp import encode as untyped_rlp_encode
 from snowrail_chain.addresses import checksum_address
 
 _DYNAMIC_FEE_TYPE = b"\x02"
-_MAX_REMEMBERED_NONCES = 100_000
+DEFAULT_MAX_REMEMBERED_NONCES = 100_000
 
 
 class SigningRefused(Exception):
@@ -94,17 +94,25 @@ class Signer(Protocol):
 class LocalSigner:
     """A `Signer` with the key in this process.
 
-    It remembers the last 100,000 nonces it has signed for as long as it lives; beyond that and across
-    restarts the database's unique (chain, signer, nonce) guards.
+    It remembers the nonces it signed last for as long as it lives; beyond that and across restarts the
+    database's unique (chain, signer, nonce) guards.
 
     Args:
         private_key: 32 bytes.
         chain_id: The only chain it signs for.
+        max_remembered_nonces: How many nonces it remembers.
     """
 
-    def __init__(self, private_key: bytes, chain_id: int) -> None:
+    def __init__(
+        self,
+        private_key: bytes,
+        chain_id: int,
+        *,
+        max_remembered_nonces: int = DEFAULT_MAX_REMEMBERED_NONCES,
+    ) -> None:
         self._key = PrivateKey(private_key)
         self._chain_id = chain_id
+        self._max_remembered_nonces = max_remembered_nonces
         self._effects: dict[int, bytes] = {}
         self._address = checksum_address(keccak(self._key.public_key.format(compressed=False)[1:])[12:])
 
@@ -126,7 +134,7 @@ class LocalSigner:
             effect = _effect(transaction)
             if self._effects.setdefault(transaction.nonce, effect) != effect:
                 raise NonceConflict(f"nonce {transaction.nonce} was signed for another effect")
-            if len(self._effects) > _MAX_REMEMBERED_NONCES:
+            if len(self._effects) > self._max_remembered_nonces:
                 del self._effects[next(iter(self._effects))]
         return _sign(self._key, transaction)
 
