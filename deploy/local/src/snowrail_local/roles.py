@@ -27,7 +27,9 @@ async def ensure_database(connection: asyncpg.Connection, database: str, owner: 
 async def grant_rows(
     connection: asyncpg.Connection, database: str, owner: PostgresRole, role: PostgresRole
 ) -> None:
-    """Let a role connect and use rows of present and future tables, without any right to change tables.
+    """Let a role connect and use rows of tables to come, without any right to change tables.
+
+    Tables that are there are left alone: a migration may have taken a right away on purpose.
 
     Args:
         connection: a superuser's connection to that very database.
@@ -37,15 +39,12 @@ async def grant_rows(
     """
     name, owner_name = quote_name(role.name), quote_name(owner.name)
     future = f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner_name} IN SCHEMA public GRANT"
-    present = "IN SCHEMA public TO"
     for statement in (
         f"GRANT CONNECT, TEMPORARY ON DATABASE {quote_name(database)} TO {name}",
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
         f"GRANT USAGE ON SCHEMA public TO {name}",
         f"{future} SELECT, INSERT, UPDATE, DELETE ON TABLES TO {name}",
         f"{future} USAGE, SELECT ON SEQUENCES TO {name}",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES {present} {name}",
-        f"GRANT USAGE, SELECT ON ALL SEQUENCES {present} {name}",
     ):
         await connection.execute(statement)
 

@@ -91,6 +91,9 @@ class NatsServer(ServerProcess):
             'server_name: "snowrail"\n'
             "jetstream {\n"
             f'  store_dir: "{self.store_folder}"{sync}\n'
+            # streams reserve their greatest size against this; the disk is not asked for it
+            "  max_file_store: 1TB\n"
+            "  max_memory_store: 64MB\n"
             "}\n"
             f"{self.configuration}\n"
         )

@@ -86,7 +86,7 @@ class Postgres(ServerProcess):
             start_timeout_seconds=start_timeout_seconds,
             stop_timeout_seconds=stop_timeout_seconds,
         )
-        self._superuser = PostgresRole(SUPERUSER, superuser_password)
+        self.superuser_password = superuser_password
         self._settings = {**DEFAULT_SETTINGS, **(settings or {})}
         self._wanted_binaries = binaries
         self._user: tuple[int, int] | None = None
@@ -100,7 +100,7 @@ class Postgres(ServerProcess):
 
     def database_url(self, database: str, role: PostgresRole | None = None) -> str:
         """Return the URL of a database for a role, the superuser if none is given."""
-        role = role or self._superuser
+        role = role or PostgresRole(SUPERUSER, self.superuser_password)
         login = quote(role.name, safe="")
         if role.password is not None:
             login += ":" + quote(role.password, safe="")
@@ -141,11 +141,11 @@ class Postgres(ServerProcess):
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"),
         ]
         password_file = self.data_folder.parent / "initial-password"
-        if self._superuser.password is None:
+        if self.superuser_password is None:
             command.append("--auth=trust")
         else:
             password_file.touch(mode=0o600)
-            password_file.write_text(self._superuser.password + "\n")
+            password_file.write_text(self.superuser_password + "\n")
             if self._user is not None:
                 os.chown(password_file, *self._user)
             command += ["--auth=scram-sha-256", f"--pwfile={password_file}"]

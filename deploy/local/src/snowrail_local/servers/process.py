@@ -18,7 +18,7 @@ from snowrail_local.servers.ports import free_port
 
 START_TIME_TOLERANCE_SECONDS = 2.0
 LOG_BYTES_KEPT = 20 * 1024 * 1024
-LOG_TAIL_CHARACTERS = 2_000
+LOG_TAIL_BYTES = 2_000
 POLL_SECONDS = 0.01
 KILL_TIMEOUT_SECONDS = 5.0
 START_ATTEMPTS = 5
@@ -200,7 +200,7 @@ class ServerProcess(ABC):
         if self.running:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._end_leftover()
+        self.end_leftover()
         attempts = START_ATTEMPTS if self._finds_ports else 1
         for attempt in range(1, attempts + 1):
             self._find_ports()
@@ -234,6 +234,10 @@ class ServerProcess(ABC):
         self.stop()
         self.start()
 
+    def end_leftover(self) -> None:
+        """End the server if a killed parent left it running."""
+        end_recorded_process(self.record_file, self.stop_signal, self._stop_timeout_seconds)
+
     def pause(self) -> None:
         """Freeze the server (SIGSTOP): connections stay open and nothing answers."""
         self._signal_family(signal.SIGSTOP)
@@ -258,11 +262,8 @@ class ServerProcess(ABC):
     def _forget_ports(self) -> None:
         self.port = 0
 
-    def _end_leftover(self) -> None:
-        end_recorded_process(self.record_file, self.stop_signal, self._stop_timeout_seconds)
-
     def _launch(self, plan: LaunchPlan) -> None:
-        _bound_log(self.log_file)
+        rotate_log(self.log_file)
         user_id, group_id = plan.user_id or (None, None)
         with self.log_file.open("ab") as log:
             self._popen = subprocess.Popen(
@@ -284,19 +285,12 @@ class ServerProcess(ABC):
         deadline = time.monotonic() + self._start_timeout_seconds
         while time.monotonic() < deadline:
             if not self.running:
-                raise ServerStartError(f"{self.name} ended while starting:\n{self._log_tail()}")
+                raise ServerStartError(f"{self.name} ended while starting:\n{log_tail(self.log_file)}")
             if self._is_ready():
                 return
             time.sleep(POLL_SECONDS)
-        raise ServerStartError(
-            f"{self.name} did not answer within {self._start_timeout_seconds:.0f} s:\n{self._log_tail()}"
-        )
-
-    def _log_tail(self) -> str:
-        try:
-            return self.log_file.read_text(errors="replace")[-LOG_TAIL_CHARACTERS:]
-        except OSError:
-            return ""
+        waited = f"{self._start_timeout_seconds:.0f} s"
+        raise ServerStartError(f"{self.name} did not answer within {waited}:\n{log_tail(self.log_file)}")
 
     def _reap(self, *, kill_after_seconds: float) -> None:
         popen = self._popen
@@ -325,7 +319,18 @@ class ServerProcess(ABC):
                     member.send_signal(number)
 
 
-def _bound_log(log_file: Path) -> None:
+def rotate_log(log_file: Path) -> None:
+    """Set a log aside that has grown large; called before its writer starts."""
     with contextlib.suppress(FileNotFoundError):
         if log_file.stat().st_size > LOG_BYTES_KEPT:
             log_file.replace(log_file.with_suffix(".log.1"))
+
+
+def log_tail(log_file: Path) -> str:
+    """Return the end of a log, empty if there is none."""
+    try:
+        with log_file.open("rb") as log:
+            log.seek(max(0, log_file.stat().st_size - LOG_TAIL_BYTES))
+            return log.read().decode(errors="replace")
+    except OSError:
+        return ""

@@ -184,19 +184,18 @@ def _split(text: str) -> list[str]:
     return [part.strip().lower() for part in text.split(",") if part.strip()]
 
 
-def main() -> None:
+def serve(host: str, port: int) -> None:
     """Serve until SIGTERM."""
+    uvicorn.run(build_app(PriceEmulator()), host=host, port=port, access_log=False, log_level="warning")
+
+
+def main() -> None:
+    """Entry point of the command line."""
     parser = argparse.ArgumentParser(prog="python -m snowrail_testkit.emulators.prices", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8190)
     options = parser.parse_args()
-    uvicorn.run(
-        build_app(PriceEmulator()),
-        host=options.host,
-        port=options.port,
-        access_log=False,
-        log_level="warning",
-    )
+    serve(options.host, options.port)
 
 
 if __name__ == "__main__":

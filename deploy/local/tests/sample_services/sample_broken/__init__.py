@@ -1,0 +1,1 @@
+"""A service that cannot start, for the tests of the stack."""

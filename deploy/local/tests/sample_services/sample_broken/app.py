@@ -1,0 +1,3 @@
+"""Ends at import."""
+
+raise RuntimeError("broken on purpose")

@@ -1,0 +1,1 @@
+"""A service without a database, for the tests of the stack."""
