@@ -164,3 +164,53 @@ def test_what_is_copied_is_enough_to_run_every_service_and_its_migrations(built:
 
 def test_no_tests_reach_an_image(built: Built) -> None:
     assert not list(built.root.glob("app/**/tests"))
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "secret"),
+    [
+        (["run"], "-m snowrail_kit run snowrail_payment_orchestrator", None),
+        (
+            ["migrate"],
+            "-m snowrail_kit migrate snowrail_payment_orchestrator",
+            "SNOWRAIL_MIGRATION_DATABASE_URL",
+        ),
+        (["topology", "--replicas", "3"], "-m snowrail_topology apply --replicas 3", "SNOWRAIL_NATS_SEED"),
+        (["devchain", "--chains", "a b"], "-m snowrail_delivery devchain --chains a b", None),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_each_task_of_the_image_runs_what_it_says_with_its_one_secret(
+    repository: Path, tmp_path: Path, task: list[str], arguments: str, secret: str | None
+) -> None:
+    script = tmp_path / "snowrail"
+    text = (repository / "deploy/images/snowrail").read_text()
+    script.write_text(text.replace("/run/secrets/snowrail", str(tmp_path)))
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$*"\nenv\n')
+    python.chmod(0o755)
+    for name in ("snowrail_migration_database_url", "snowrail_nats_seed"):
+        (tmp_path / name).write_text(f"the $secret of {name.upper()}")
+    environment = {"PATH": f"{tmp_path}:{os.defpath}", "SNOWRAIL_SERVICE": "payment-orchestrator"}
+    finished = subprocess.run(
+        ["sh", script, *task], env=environment, capture_output=True, text=True, timeout=10, check=True
+    )
+    command, *variables = finished.stdout.splitlines()
+    assert command == arguments
+    secrets = [variable for variable in variables if "the $secret" in variable]
+    assert secrets == ([f"{secret}=the $secret of {secret}"] if secret else [])
+
+
+def test_a_task_without_its_secret_or_without_meaning_fails(repository: Path, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    for task in ("migrate", "dance"):
+        finished = subprocess.run(
+            ["sh", repository / "deploy/images/snowrail", task],
+            env={"PATH": f"{tmp_path}:{os.defpath}", "SNOWRAIL_SERVICE": "intent"},
+            capture_output=True,
+            timeout=10,
+            check=False,
+        )
+        assert finished.returncode != 0, task
