@@ -21,7 +21,7 @@ from snowrail_topology.table import CONSUMES, EVENTS_STREAM, FEED_STREAM, FEED_S
 _EVENTS_AGE = timedelta(days=30)
 _FEED_AGE = timedelta(days=7)
 _DUPLICATE_WINDOW = timedelta(minutes=2)
-_ACK_WAIT = timedelta(seconds=30)
+_ACK_WAIT = timedelta(seconds=10)
 _MAX_MESSAGE_BYTES = 1_000_000
 DEFAULT_STREAM_BYTES = 4 * 1024**3
 _MAX_ACK_PENDING = 10_000
