@@ -178,7 +178,7 @@ def test_no_tests_reach_an_image(built: Built) -> None:
         (["topology", "--replicas", "3"], "-m snowrail_topology apply --replicas 3", "SNOWRAIL_NATS_SEED"),
         (["devchain", "--chains", "a b"], "-m snowrail_delivery devchain --chains a b", None),
     ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
+    ids=["run", "migrate", "topology", "devchain"],
 )
 def test_each_task_of_the_image_runs_what_it_says_with_its_one_secret(
     repository: Path, tmp_path: Path, task: list[str], arguments: str, secret: str | None
