@@ -1,0 +1,1 @@
+"""Pure rules of payment intents: no clock, no database, no network."""

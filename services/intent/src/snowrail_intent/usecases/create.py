@@ -1,0 +1,257 @@
+"""Creating intents: outside reads first, then one transaction for the whole batch."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from snowrail_chain.addresses import AddressError, parse_address
+from snowrail_chain.config import ChainConfig, InvalidTokenId, TokenConfig, UnknownChain, UnknownToken
+from snowrail_events import IntentCreateV1
+from snowrail_intent.clients import ChainQuestion, Readings, Wallet, read_chains
+from snowrail_intent.domain.intents import Intent
+from snowrail_intent.domain.limits import Spent
+from snowrail_intent.domain.refusals import Refusal
+from snowrail_intent.domain.requests import (
+    Account,
+    Circumstances,
+    CreateRequest,
+    check_addresses,
+    create_intent,
+    is_same_request,
+)
+from snowrail_intent.parts import Parts
+from snowrail_intent.store import intents as intent_store
+from snowrail_intent.store import projections
+from snowrail_intent.usecases import outgoing
+from snowrail_kit.delivery import Delivery
+from snowrail_kit.unit_of_work import Transaction
+
+ID_TAKEN = Refusal("intent_exists", "This id names another payment already; use a new one.")
+
+
+@dataclass(frozen=True, slots=True)
+class UserUnknown:
+    """Nothing is known of the user yet, so no limit is: the request waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainUnread:
+    """The chain could not be read: the request is tried again."""
+
+    chain_id: int
+
+
+CreateOutcome = Intent | Refusal | UserUnknown | ChainUnread
+
+
+def request_of(delivery: Delivery[IntentCreateV1]) -> CreateRequest:
+    """Return the request that a command carries."""
+    event = delivery.event
+    return CreateRequest(
+        intent_id=event.intent_id,
+        user_id=event.user_id,
+        payer=event.payer,
+        recipient=event.recipient,
+        recipient_label=event.recipient_label,
+        token=event.token,
+        amount=event.amount,
+        not_before=event.not_before,
+        acknowledged=frozenset(event.acknowledged),
+        traceparent=delivery.traceparent,
+    )
+
+
+async def prepare_create(deliveries: list[Delivery[IntentCreateV1]], parts: Parts) -> Readings:
+    """Read balances and allowances for a batch: one question per chain."""
+    return await read_for_requests([request_of(delivery) for delivery in deliveries], parts)
+
+
+async def read_for_requests(requests: Iterable[CreateRequest], parts: Parts) -> Readings:
+    """Read what requests will be judged by; what is malformed is left to be refused."""
+    wallets: dict[int, set[Wallet]] = {}
+    for request in requests:
+        found = find_token(request.token, parts)
+        if isinstance(found, Refusal) or not _is_address(request.payer):
+            continue
+        chain, token = found
+        wallets.setdefault(chain.chain_id, set()).add(Wallet(request.payer, token.address))
+    questions = [
+        question_about(parts.chains.chain(chain_id), asked) for chain_id, asked in sorted(wallets.items())
+    ]
+    return await read_chains(parts.monitor, questions)
+
+
+def question_about(chain: ChainConfig, wallets: Iterable[Wallet]) -> ChainQuestion:
+    """Return the question for balances, and for allowances of what is not the native coin."""
+    asked = frozenset(wallets)
+    tokens = frozenset(wallet for wallet in asked if int(wallet.token, 16) != 0)
+    return ChainQuestion(chain.chain_id, chain.escrow, balances=asked, allowances=tokens)
+
+
+def find_token(token_id: str, parts: Parts) -> tuple[ChainConfig, TokenConfig] | Refusal:
+    """Return chain and token of a token id, or why it cannot be paid with."""
+    try:
+        return parts.chains.token(token_id)
+    except UnknownChain:
+        return Refusal("unknown_chain", f"{token_id} is on a chain that is not offered here.")
+    except (UnknownToken, InvalidTokenId):
+        known = ", ".join(token.symbol for chain in parts.chains.chains for token in chain.tokens)
+        return Refusal("unknown_token", f"{token_id} is not a token we can pay with; choose one of {known}.")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except AddressError:
+        return False
+    return True
+
+
+async def create(
+    deliveries: list[Delivery[IntentCreateV1]], tx: Transaction, parts: Parts, readings: Readings
+) -> None:
+    """Create the intents of a batch of commands, answering each with what became of it."""
+    requests = [request_of(delivery) for delivery in deliveries]
+    outcomes = await create_all(requests, tx, parts, readings, deliveries)
+    for delivery, request, outcome in zip(deliveries, requests, outcomes, strict=True):
+        if isinstance(outcome, Refusal):
+            rejection = outgoing.rejected(
+                request.intent_id, request.user_id, request.intent_id, "create", outcome, tx.now
+            )
+            tx.emit(rejection, cause=delivery)
+        elif isinstance(outcome, UserUnknown):
+            delivery.wait_for(f"user:{request.user_id}", "nothing is known of this user yet")
+        elif isinstance(outcome, ChainUnread):
+            delivery.retry(f"chain {outcome.chain_id} could not be read", after_seconds=2)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a batch is judged by, growing with each intent that the batch creates."""
+
+    accounts: dict[UUID, Account]
+    existing: dict[UUID, Intent]
+    recent_terms: set[UUID]
+    paid_recipients: dict[UUID, set[str]]
+    spent: dict[tuple[UUID, str], Spent]
+    gas: dict[UUID, int] = field(default_factory=dict[UUID, int])
+
+    def spent_by(self, user_id: UUID, token: str) -> Spent:
+        """Atoms of a token and gas of all tokens that a user's intents of the day take."""
+        amount = self.spent.get((user_id, token), Spent()).amount
+        return Spent(amount, self.gas.get(user_id, 0))
+
+    def add(self, request: CreateRequest, intent: Intent) -> None:
+        """Count an intent that the batch creates."""
+        spent = self.spent_by(request.user_id, request.token)
+        self.existing[intent.intent_id] = intent
+        self.recent_terms.add(request.terms_key)
+        self.spent[request.user_id, request.token] = Spent(spent.amount + intent.order.amount)
+        self.gas[request.user_id] = spent.gas + intent.estimated_gas
+
+
+async def create_all(
+    requests: Sequence[CreateRequest],
+    tx: Transaction,
+    parts: Parts,
+    readings: Readings,
+    causes: Sequence[Delivery[IntentCreateV1] | None],
+) -> list[CreateOutcome]:
+    """Judge requests in order and store the intents that come of them.
+
+    An id that is known returns its first intent, when it was made of the same request. Only intents that
+    were not there before are announced.
+    """
+    seen = await _look(requests, tx, parts)
+    outcomes: list[CreateOutcome] = []
+    created: list[tuple[CreateRequest, Intent]] = []
+    causes_of_created: list[Delivery[IntentCreateV1] | None] = []
+    for request, cause in zip(requests, causes, strict=True):
+        known = seen.existing.get(request.intent_id)
+        if known is not None:
+            outcomes.append(known if is_same_request(request, known) else ID_TAKEN)
+            continue
+        outcome = _judge(request, seen, tx, parts, readings)
+        if isinstance(outcome, Intent):
+            seen.add(request, outcome)
+            created.append((request, outcome))
+            causes_of_created.append(cause)
+        outcomes.append(outcome)
+    if created:
+        await _store(created, tx)
+    for (_, intent), cause in zip(created, causes_of_created, strict=True):
+        tx.emit(outgoing.created(intent), cause, version=intent.version, traceparent=intent.traceparent)
+    return outcomes
+
+
+async def _look(requests: Sequence[CreateRequest], tx: Transaction, parts: Parts) -> _Seen:
+    # the lock on users makes limits and duplicates of one user a matter of one transaction at a time
+    users = {request.user_id for request in requests}
+    accounts = await projections.lock_users(tx.connection, users)
+    window = timedelta(seconds=parts.settings.duplicate_window_seconds)
+    spent = await projections.fetch_spending(tx.connection, users, tx.now.date())
+    seen = _Seen(
+        accounts=accounts,
+        existing=await intent_store.find(tx.connection, {request.intent_id for request in requests}),
+        recent_terms=await intent_store.find_recent_terms(
+            tx.connection, {request.terms_key for request in requests}, tx.now - window
+        ),
+        paid_recipients=await projections.find_paid_recipients(
+            tx.connection, [(request.user_id, request.recipient) for request in requests]
+        ),
+        spent=spent,
+    )
+    for (user_id, _), used in spent.items():
+        seen.gas[user_id] = seen.gas.get(user_id, 0) + used.gas
+    return seen
+
+
+def _judge(
+    request: CreateRequest, seen: _Seen, tx: Transaction, parts: Parts, readings: Readings
+) -> CreateOutcome:
+    account = seen.accounts.get(request.user_id)
+    if account is None:
+        return UserUnknown()
+    found = find_token(request.token, parts)
+    if isinstance(found, Refusal):
+        return found
+    chain, token = found
+    reading = readings.of(chain.chain_id)
+    if reading is None:
+        return check_addresses(request, account) or ChainUnread(chain.chain_id)
+    wallet = Wallet(request.payer, token.address)
+    circumstances = Circumstances(
+        now=tx.now,
+        account=account,
+        chain=chain,
+        token=token,
+        balance=reading.balances.get(wallet, 0),
+        allowance=reading.allowances.get(wallet, 0),
+        gas_price=reading.gas_price,
+        gas=parts.gas_of(token),
+        is_repeated=request.terms_key in seen.recent_terms,
+        paid_recipients=seen.paid_recipients.get(request.user_id, frozenset()),
+        limits=parts.limits.get(account.kyc_level),
+        spent=seen.spent_by(request.user_id, request.token),
+        farthest=timedelta(days=parts.settings.schedule_farthest_days),
+    )
+    return create_intent(request, circumstances, parts.orders, parts.pace)
+
+
+async def _store(created: Sequence[tuple[CreateRequest, Intent]], tx: Transaction) -> None:
+    intents = [intent for _, intent in created]
+    keys = [request.terms_key for request, _ in created]
+    inserted = await intent_store.insert(tx.connection, intents, keys)
+    assert len(inserted) == len(intents), "ids were looked up under the lock of their users"
+    await projections.add_spending(tx.connection, [_spending(intent) for intent in intents])
+
+
+def _spending(intent: Intent) -> projections.SpendingChange:
+    return projections.SpendingChange(
+        user_id=intent.user_id,
+        day=intent.created_at.date(),
+        token=intent.token,
+        amount=intent.order.amount,
+        gas=intent.estimated_gas,
+    )

@@ -1,0 +1,128 @@
+"""Edits before authorisation, and holding an intent back."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from snowrail_chain.eip712 import InvalidOrder, order_hash, validate_order
+from snowrail_intent.domain.intents import Intent
+from snowrail_intent.domain.orders import order_salt
+from snowrail_intent.domain.refusals import NOT_FOUND, Refusal
+from snowrail_intent.domain.states import STOPPABLE, WAITING, IntentEvent, allows
+from snowrail_intent.parts import Parts
+from snowrail_intent.store import facts as fact_store
+from snowrail_intent.store import intents as intent_store
+from snowrail_intent.usecases.work import Work
+from snowrail_kit.unit_of_work import Transaction
+
+_NOT_EDITABLE = Refusal(
+    "already_authorised",
+    "Terms can be edited only before they are authorised; cancel and start anew.",
+)
+_FUNDING_UNDER_WAY = Refusal(
+    "funding_under_way", "A deposit for the present terms is on its way; cancel the intent to take it back."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """New terms of an intent that nobody has authorised; None leaves as it is.
+
+    Attributes:
+        at_once: whether the payment is no longer scheduled.
+    """
+
+    recipient_label: str | None
+    not_before: datetime | None
+    at_once: bool
+    expires_at: datetime | None
+
+    @property
+    def changes_order(self) -> bool:
+        """Whether the payer has to authorise another order."""
+        return self.at_once or self.not_before is not None or self.expires_at is not None
+
+
+async def edit(intent_id: UUID, user_id: UUID, edit: Edit, tx: Transaction, parts: Parts) -> Intent | Refusal:
+    """Change an intent before its authorisation. Terms that are signed make a new order."""
+    work = Work(tx, parts.pace)
+    await work.lock([intent_id])
+    intent = work.intents.get(intent_id)
+    if intent is None or intent.user_id != user_id:
+        return NOT_FOUND
+    if not allows(intent.state, IntentEvent.EDITED) or tx.now >= intent.expires_at:
+        return _NOT_EDITABLE
+    following = intent.after(tx.now, IntentEvent.EDITED, reason=intent.reason)
+    if edit.recipient_label is not None:
+        following = replace(following, recipient_label=edit.recipient_label)
+    if edit.changes_order:
+        facts = await fact_store.find(tx.connection, [intent.order_hash])
+        if facts:
+            return _FUNDING_UNDER_WAY
+        reordered = _reorder(following, edit, tx.now, parts)
+        if isinstance(reordered, Refusal):
+            return reordered
+        following = reordered
+        await intent_store.insert_orders(tx.connection, [following])
+    following = work.put(following)
+    await work.write()
+    return following
+
+
+def _reorder(intent: Intent, edit: Edit, now: datetime, parts: Parts) -> Intent | Refusal:
+    not_before = None if edit.at_once else (edit.not_before or intent.not_before)
+    opens = max(now, not_before) if not_before else now
+    expires_at = edit.expires_at.replace(microsecond=0) if edit.expires_at else None
+    if expires_at is None:
+        expires_at = parts.orders.expiry(now, not_before)
+    if opens - now > timedelta(days=parts.settings.schedule_farthest_days):
+        return Refusal("too_far_ahead", "This is too far ahead; choose an earlier time.")
+    longest = timedelta(seconds=parts.settings.order_longest_lifetime_seconds)
+    if not opens < expires_at <= opens + longest:
+        return Refusal(
+            "expiry_out_of_range",
+            f"The expiry must be after the payment may start and at most {longest.days} days later.",
+        )
+    revision = intent.revision + 1
+    try:
+        order = replace(
+            intent.order,
+            valid_after=parts.orders.opening(now, not_before),
+            valid_until=int(expires_at.timestamp()),
+            salt=order_salt(intent.intent_id, revision),
+        )
+        validate_order(order, intent.escrow)
+    except InvalidOrder as error:
+        return Refusal("invalid_terms", f"The escrow cannot execute these terms: {error}.")
+    return replace(
+        intent,
+        revision=revision,
+        order=order,
+        order_hash=order_hash(order),
+        not_before=not_before,
+        expires_at=expires_at,
+    )
+
+
+async def hold(
+    intent_id: UUID, user_id: UUID, paused: bool, tx: Transaction, parts: Parts
+) -> Intent | Refusal:
+    """Pause or resume an intent. Asking for what is already so changes nothing."""
+    work = Work(tx, parts.pace)
+    await work.lock([intent_id])
+    intent = work.intents.get(intent_id)
+    if intent is None or intent.user_id != user_id:
+        return NOT_FOUND
+    event = IntentEvent.PAUSED if paused else IntentEvent.RESUMED
+    if not allows(intent.state, event):
+        if intent.status in STOPPABLE:
+            return intent
+        return Refusal(
+            "not_pausable", f"This intent is {intent.status} and cannot be held back; try to cancel it."
+        )
+    following = intent.after(tx.now, event, reason=intent.reason)
+    if following.status in WAITING:
+        following = replace(following, waiting_since=tx.now)
+    following = work.put(following)
+    await work.write()
+    return following
