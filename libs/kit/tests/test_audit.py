@@ -57,6 +57,15 @@ async def test_more_rows_than_one_read_are_verified(opened: Database, clock: Fak
     assert (await audit.verify(opened)).entries == 2_500
 
 
+async def test_entries_are_read_newest_first(opened: Database, clock: FakeClock) -> None:
+    await record(opened, clock, "first", "second", "third")
+    newest = await audit.page(opened, None, None, 2)
+    assert [row["action"] for row in newest] == ["third", "second"]
+    older = await audit.page(opened, newest[-1]["position"], "something", 2)
+    assert [row["action"] for row in older] == ["first"]
+    assert await audit.page(opened, None, "nothing", 2) == []
+
+
 async def test_concurrent_writers_make_one_chain(opened: Database, clock: FakeClock) -> None:
     await asyncio.gather(*(record(opened, clock, "one", "two") for _ in range(12)))
     whole = await audit.verify(opened)

@@ -1,0 +1,1 @@
+"""Accounts: wallets sign in; users, roles, devices, sessions, limits."""

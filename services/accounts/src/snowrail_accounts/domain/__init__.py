@@ -1,0 +1,1 @@
+"""Pure rules of accounts: the sign-in message, people, sessions."""

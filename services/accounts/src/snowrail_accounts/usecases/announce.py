@@ -1,0 +1,30 @@
+"""Users as the events that other services know them by."""
+
+from snowrail_accounts.domain.people import Account
+from snowrail_events import UserRegisteredV1, UserUpdatedV1
+
+
+def registered(account: Account) -> UserRegisteredV1:
+    """Return the fact that a user is new."""
+    return UserRegisteredV1(
+        user_id=account.user_id,
+        handle=account.handle,
+        address=account.address,
+        roles=account.roles,
+        kyc_level=account.kyc_level,
+        time_zone=account.time_zone,
+        changed_at=account.changed_at,
+    )
+
+
+def updated(account: Account) -> UserUpdatedV1:
+    """Return the fact that a user changed."""
+    return UserUpdatedV1(
+        user_id=account.user_id,
+        handle=account.handle,
+        address=account.address,
+        roles=account.roles,
+        kyc_level=account.kyc_level,
+        time_zone=account.time_zone,
+        changed_at=account.changed_at,
+    )
