@@ -49,7 +49,7 @@ class StackSettings:
         Raises:
             StackError: a variable has a value that means nothing.
         """
-        state_folder = Path(os.environ.get(STATE_VARIABLE) or CHECKOUT / ".local")
+        state_folder = Path(os.environ.get(STATE_VARIABLE) or CHECKOUT / ".local" / "stack")
         choice = os.environ.get(PORTS_VARIABLE, "usual")
         if choice == "free":
             return cls.on_free_ports(state_folder)
