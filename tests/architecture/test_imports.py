@@ -91,8 +91,10 @@ def test_domains_do_no_io(module: Path) -> None:
 def test_a_service_has_the_rooms_of_a_service(service: str) -> None:
     folder = CHECKOUT / "services" / service
     package = folder / "src" / package_of(service)
-    for room in ("app.py", "settings.py", "api.py", "py.typed"):
-        assert (package / room).exists(), f"{package / room} is missing"
+    for room in ("app", "settings", "api"):
+        grown = package / room / "__init__.py"
+        assert (package / f"{room}.py").exists() or grown.exists(), f"{package / room} is missing"
+    assert (package / "py.typed").exists()
     for room in ("README.md", "pyproject.toml", "tests"):
         assert (folder / room).exists(), f"{folder / room} is missing"
 
