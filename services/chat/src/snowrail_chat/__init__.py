@@ -1,0 +1,1 @@
+"""Chat: a line becomes a command, a command becomes a card."""

@@ -1,0 +1,1 @@
+"""How answers look: cards made from what is known, without IO."""

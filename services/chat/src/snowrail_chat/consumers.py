@@ -1,0 +1,88 @@
+"""Subscribers of chat: each hands its batch to a use case."""
+
+from snowrail_chat.parts import Parts
+from snowrail_chat.usecases import facts, lines, projections
+from snowrail_chat.usecases.batch import Posted
+from snowrail_chat.usecases.lines import Prepared
+from snowrail_events import (
+    ChatMessagePostedV1,
+    GasPriceUpdatedV1,
+    IntentCancelledV1,
+    IntentCreatedV1,
+    IntentRejectedV1,
+    IntentUpdatedV1,
+    PaymentBlockedV1,
+    PaymentCancelledV1,
+    PaymentFailedV1,
+    PaymentSucceededV1,
+    PaymentUpdatedV1,
+    PriceUpdatedV1,
+    UserRegisteredV1,
+    UserUpdatedV1,
+)
+from snowrail_kit.consumer import Consumers
+from snowrail_kit.delivery import Delivery
+from snowrail_kit.unit_of_work import Transaction
+
+consumers: Consumers[Parts] = Consumers()
+
+consumers.on(IntentCreatedV1)(facts.record_created)
+consumers.on(IntentUpdatedV1)(facts.record_updated)
+consumers.on(IntentCancelledV1)(facts.record_cancelled)
+consumers.on(IntentRejectedV1)(facts.record_rejected)
+consumers.on(PaymentUpdatedV1)(facts.record_payments)
+consumers.on(PaymentSucceededV1)(facts.record_payments)
+consumers.on(PaymentFailedV1)(facts.record_payments)
+consumers.on(PaymentBlockedV1)(facts.record_payments)
+consumers.on(PaymentCancelledV1)(facts.record_payments)
+
+
+async def prepare_lines(deliveries: list[Delivery[ChatMessagePostedV1]], parts: Parts) -> Prepared:
+    """Read the lines, and the balances they ask for."""
+    return await lines.prepare([_posted(delivery) for delivery in deliveries], parts)
+
+
+@consumers.on(ChatMessagePostedV1, prepare=prepare_lines)
+async def answer_lines(
+    deliveries: list[Delivery[ChatMessagePostedV1]], tx: Transaction, parts: Parts, prepared: Prepared
+) -> None:
+    """Users typed lines."""
+    await lines.answer([_posted(delivery) for delivery in deliveries], prepared, tx, parts)
+
+
+@consumers.on(UserRegisteredV1)
+async def record_new_people(deliveries: list[Delivery[UserRegisteredV1]], tx: Transaction, _: Parts) -> None:
+    """Wallets became users."""
+    await projections.record_people(deliveries, tx)
+
+
+@consumers.on(UserUpdatedV1)
+async def record_people(deliveries: list[Delivery[UserUpdatedV1]], tx: Transaction, _: Parts) -> None:
+    """Users changed."""
+    await projections.record_people(deliveries, tx)
+
+
+@consumers.on(PriceUpdatedV1)
+async def record_prices(deliveries: list[Delivery[PriceUpdatedV1]], tx: Transaction, _: Parts) -> None:
+    """Prices changed."""
+    await projections.record_prices(deliveries, tx)
+
+
+@consumers.on(GasPriceUpdatedV1)
+async def record_gas_prices(deliveries: list[Delivery[GasPriceUpdatedV1]], tx: Transaction, _: Parts) -> None:
+    """Gas prices changed."""
+    await projections.record_gas_prices(deliveries, tx)
+
+
+def _posted(delivery: Delivery[ChatMessagePostedV1]) -> Posted:
+    event = delivery.event
+    return Posted(
+        message_id=event.message_id,
+        user_id=event.user_id,
+        handle=event.handle,
+        address=event.address,
+        roles=frozenset(event.roles),
+        text=event.text,
+        posted_at=event.posted_at,
+        cause=delivery,
+    )

@@ -1,0 +1,1 @@
+"""What a line means and what is shown for it: pure, without IO."""

@@ -1,0 +1,145 @@
+"""Cards: the structured answer to a line, and the same card as plain text."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+_LABEL_COLUMNS = 14
+
+
+class Style(StrEnum):
+    """How a button looks."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+    DANGER = "danger"
+
+
+class StepState(StrEnum):
+    """Where a step stands."""
+
+    DONE = "done"
+    CURRENT = "current"
+    TODO = "todo"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+_STEP_MARKS = {
+    StepState.DONE: "x",
+    StepState.CURRENT: ">",
+    StepState.TODO: " ",
+    StepState.FAILED: "!",
+    StepState.SKIPPED: "-",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A labelled value; `mono` where every character counts."""
+
+    label: str
+    value: str
+    mono: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of something that takes several."""
+
+    label: str
+    state: StepState
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many of how many steps are done."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A button that sends a command.
+
+    Attributes:
+        command: the line to send.
+        sign: what the wallet has to do first. For `typed_data` the client signs and sends the command with
+            the signature as one more word; for `transaction` the wallet sends the transaction, and the
+            command merely shows the payment again.
+        draft: the line is put where the user types, to be completed, instead of being sent.
+    """
+
+    label: str
+    command: str
+    style: Style = Style.SECONDARY
+    sign: dict[str, Any] | None = None
+    draft: bool = False
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the action as it stands in a card on the wire."""
+        return {
+            "label": self.label,
+            "command": self.command,
+            "style": self.style.value,
+            "sign": self.sign,
+            "draft": self.draft,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An answer.
+
+    Attributes:
+        card_id: the same for every later state of what the card shows; clients replace by it.
+        kind: `payment`, `transaction`, `wallet`, `history`, `contacts`, `account`, `help`, `notice`, `error`
+            or `limit`.
+        version: grows with every change, so that an older state never replaces a newer one.
+    """
+
+    card_id: UUID
+    kind: str
+    title: str
+    status: str | None = None
+    rows: tuple[Row, ...] = ()
+    progress: Progress | None = None
+    steps: tuple[Step, ...] = ()
+    actions: tuple[Action, ...] = ()
+    notes: tuple[str, ...] = ()
+    version: int = 1
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the card as it stands in feed events and answers."""
+        progress = self.progress
+        return {
+            "card_id": str(self.card_id),
+            "kind": self.kind,
+            "title": self.title,
+            "status": self.status,
+            "rows": [{"label": row.label, "value": row.value, "mono": row.mono} for row in self.rows],
+            "progress": None if progress is None else {"done": progress.done, "total": progress.total},
+            "steps": [{"label": step.label, "state": step.state.value} for step in self.steps],
+            "actions": [action.to_wire() for action in self.actions],
+            "notes": list(self.notes),
+            "version": self.version,
+        }
+
+    def to_text(self) -> str:
+        """Return the card as plain text for terminals and messengers."""
+        status = f" [{self.status.replace('_', ' ')}]" if self.status else ""
+        lines = [f"{self.title}{status}"]
+        for row in self.rows:
+            first, *more = row.value.split("\n")
+            lines.append(f"  {row.label.ljust(_LABEL_COLUMNS)} {first}".rstrip())
+            lines.extend(f"  {' ' * _LABEL_COLUMNS} {line}" for line in more)
+        if self.progress is not None:
+            lines.append(
+                f"  {'Progress'.ljust(_LABEL_COLUMNS)} {self.progress.done} of {self.progress.total}"
+            )
+        lines.extend(f"  [{_STEP_MARKS[step.state]}] {step.label}" for step in self.steps)
+        lines.extend(f"  {note}" for note in self.notes)
+        lines.extend(f"  > {action.label}: {action.command}" for action in self.actions)
+        return "\n".join(lines)

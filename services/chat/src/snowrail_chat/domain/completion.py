@@ -1,0 +1,92 @@
+"""What can stand at the end of a line that is still being typed."""
+
+from dataclasses import dataclass
+
+from snowrail_chat.domain import registry
+from snowrail_chat.domain.errors import CommandError
+from snowrail_chat.domain.kinds import Kind
+from snowrail_chat.domain.registry import CommandSpec
+from snowrail_chat.domain.words import Flag, Line, Word, close_open_quote, read_line
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the cursor is: at the end of the line.
+
+    Attributes:
+        start: offset of the word that is being typed; what is offered replaces the line from there.
+        prefix: what of it is typed already, without quotes.
+        commands: names of commands that begin so, where a command is being typed.
+        kind: what is expected, where an argument is being typed.
+        words: fixed words that may stand there, such as values of an option.
+        usage: usage line of the command, once it is known.
+    """
+
+    start: int
+    prefix: str
+    commands: tuple[CommandSpec, ...] = ()
+    kind: Kind | None = None
+    words: tuple[str, ...] = ()
+    usage: str | None = None
+
+
+def place_of(text: str, roles: frozenset[str]) -> Place:
+    """Return what is expected at the end of a line."""
+    stripped = text.lstrip()
+    if not stripped.startswith("/"):
+        commands = _commands("", roles) if not stripped else ()
+        return Place(len(text) - len(stripped), stripped, commands=commands)
+    try:
+        line = read_line(close_open_quote(text))
+    except CommandError:
+        return Place(len(text), "")
+    new_word = text[-1].isspace() and close_open_quote(text) == text
+    if not line.items and not new_word:
+        name = line.command.text[1:].lower()
+        return Place(line.command.column, line.command.text, commands=_commands(name, roles))
+    return _argument_place(text, line, new_word, roles)
+
+
+def _commands(prefix: str, roles: frozenset[str]) -> tuple[CommandSpec, ...]:
+    return tuple(
+        spec for spec in registry.COMMANDS if spec.name.startswith(prefix) and registry.permitted(spec, roles)
+    )
+
+
+def _argument_place(text: str, line: Line, new_word: bool, roles: frozenset[str]) -> Place:
+    items = list(line.items)
+    typed = None if new_word else items.pop()
+    start = len(text) if typed is None else typed.column
+    prefix = "" if typed is None else f"--{typed.name}" if isinstance(typed, Flag) else typed.text
+    first = line.command.text[1:].lower()
+    spec = registry.find(first)
+    if items and isinstance(items[0], Word):
+        whole = registry.find(f"{first} {items[0].text.lower()}")
+        if whole is not None:
+            spec, items = whole, items[1:]
+    if spec is None or not registry.permitted(spec, roles):
+        return Place(start, prefix)
+    parts = registry.parts_of(first)
+    if parts and spec.name == first and not items:
+        return Place(start, prefix, words=_beginning(parts, prefix), usage=spec.usage)
+    return _expected(spec, items, start, prefix)
+
+
+def _expected(spec: CommandSpec, items: list[Word | Flag], start: int, prefix: str) -> Place:
+    if items and isinstance(items[-1], Flag):
+        flag = items[-1].name
+        values = next((option.values for option in spec.options if option.name == flag), ())
+        return Place(start, prefix, words=_beginning(values, prefix), usage=spec.usage)
+    options = _beginning(tuple(f"--{option.name}" for option in spec.options), prefix)
+    if prefix.startswith("-"):
+        return Place(start, prefix, words=options, usage=spec.usage)
+    position = sum(isinstance(item, Word) for item in items) - sum(isinstance(item, Flag) for item in items)
+    if position < len(spec.arguments):
+        return Place(start, prefix, kind=spec.arguments[position].kind, usage=spec.usage)
+    if spec.arguments and spec.arguments[-1].rest:
+        return Place(start, prefix, kind=spec.arguments[-1].kind, usage=spec.usage)
+    return Place(start, prefix, words=options, usage=spec.usage)
+
+
+def _beginning(words: tuple[str, ...], prefix: str) -> tuple[str, ...]:
+    return tuple(word for word in words if word.startswith(prefix.lower()))

@@ -1,0 +1,95 @@
+"""What the arguments of a command can be."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+SHORT_ID_DIGITS = 8
+"""Hexadecimal digits of an id that are shown to people."""
+_ID_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A user by name, without the `@`."""
+
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class WalletAddress:
+    """An account by its EIP-55 address."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactName:
+    """A saved contact by the name its owner gave it; compared without regard to case."""
+
+    name: str
+
+    @property
+    def key(self) -> str:
+        """The name as it is compared."""
+        return self.name.casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A positive plain decimal as typed; how many atoms it is depends on the token."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """Symbol of a configured token, in capitals."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdPrefix:
+    """The first 4 to 32 hexadecimal digits of an id, in lower case."""
+
+    digits: str
+
+    @property
+    def lowest(self) -> UUID:
+        """The first id that begins with these digits."""
+        return UUID(self.digits.ljust(_ID_DIGITS, "0"))
+
+    @property
+    def highest(self) -> UUID:
+        """The last id that begins with these digits."""
+        return UUID(self.digits.ljust(_ID_DIGITS, "f"))
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Bytes of a wallet's signature, as hex with 0x."""
+
+    hex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows to show."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Name of a command, of one or two words."""
+
+    name: str
+
+
+Recipient = Handle | WalletAddress | ContactName
+Value = Recipient | Amount | Currency | IdPrefix | Signature | Count | Topic
+
+
+def short_id(identifier: UUID) -> str:
+    """Return the digits of an id that people see and type."""
+    return identifier.hex[:SHORT_ID_DIGITS]

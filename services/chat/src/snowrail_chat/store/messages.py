@@ -1,0 +1,252 @@
+"""Lines, the answers to them, and requests that another service answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from snowrail_chat.domain.cards import Card
+from snowrail_kit.database import Database, Row
+from snowrail_kit.pagination import Cursor
+from snowrail_kit.unit_of_work import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class NewLine:
+    """A line as it is stored. `command` is its name in the registry, None when it could not be read."""
+
+    message_id: UUID
+    user_id: UUID
+    text: str
+    command: str | None
+    posted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The one answer to a line."""
+
+    in_reply_to: UUID
+    user_id: UUID
+    card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReply:
+    """An answer as it stands now.
+
+    Attributes:
+        replaced_card_id: the card that stood there before; None when the line had no answer yet.
+    """
+
+    message_id: UUID
+    in_reply_to: UUID
+    user_id: UUID
+    card_id: UUID
+    replaced_card_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked of the intent service on behalf of a line.
+
+    Attributes:
+        command: `create`, `authorise` or `cancel`.
+        line: the command as a line, to be repeated with an acknowledgement.
+    """
+
+    message_id: UUID
+    user_id: UUID
+    intent_id: UUID
+    command: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Which requests the state of intents answers.
+
+    Attributes:
+        created, authorised, cancelled: intents that exist, are authorised, are cancelled.
+        requests: requests named in answers.
+    """
+
+    created: Sequence[UUID] = ()
+    authorised: Sequence[UUID] = ()
+    cancelled: Sequence[UUID] = ()
+    requests: Sequence[UUID] = ()
+
+
+_INSERT_LINES = """
+INSERT INTO message (message_id, user_id, author, command, text, posted_at, changed_at)
+SELECT message_id, user_id, 'user', command, text, least(posted_at, $6), $6
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
+     AS new (message_id, user_id, command, text, posted_at)
+ON CONFLICT (message_id) DO NOTHING
+RETURNING message_id
+"""
+
+_SAVE_REPLIES = """
+WITH before AS MATERIALIZED (
+    SELECT in_reply_to, card_id FROM message WHERE in_reply_to = ANY($3::uuid[])
+), saved AS (
+INSERT INTO message (message_id, user_id, author, in_reply_to, text, card_id, card, posted_at, changed_at)
+SELECT new.message_id, new.user_id, 'snowrail', new.in_reply_to, new.text, new.card_id, new.card,
+       greatest($7, line.posted_at + interval '1 microsecond'), $7
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::jsonb[])
+     AS new (message_id, user_id, in_reply_to, text, card_id, card)
+JOIN message AS line ON line.message_id = new.in_reply_to
+ON CONFLICT (in_reply_to) DO UPDATE
+SET text = EXCLUDED.text, card_id = EXCLUDED.card_id, card = EXCLUDED.card, changed_at = EXCLUDED.changed_at
+RETURNING message_id, in_reply_to, user_id, card_id
+)
+SELECT saved.*, before.card_id AS replaced_card_id FROM saved LEFT JOIN before USING (in_reply_to)
+"""
+
+_UPDATE_CARDS = """
+UPDATE message SET text = new.text, card = new.card, changed_at = $4
+FROM unnest($1::uuid[], $2::text[], $3::jsonb[]) AS new (card_id, text, card)
+WHERE message.card_id = new.card_id
+RETURNING message.message_id, message.in_reply_to, message.user_id, message.card_id, message.posted_at
+"""
+
+_INSERT_REQUESTS = """
+INSERT INTO request (message_id, user_id, intent_id, command, line, requested_at)
+SELECT *, $6 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[])
+"""
+
+_ANSWER_REQUESTS = """
+UPDATE request SET answered_at = $5
+WHERE answered_at IS NULL AND (
+    (command = 'create' AND intent_id = ANY($1::uuid[]))
+    OR (command = 'authorise' AND intent_id = ANY($2::uuid[]))
+    OR (command = 'cancel' AND intent_id = ANY($3::uuid[]))
+    OR message_id = ANY($4::uuid[]))
+RETURNING message_id, user_id, intent_id, command, line, requested_at
+"""
+
+_CLAIM_WAITING = """
+UPDATE request SET told_at = $1 WHERE message_id IN (
+    SELECT message_id FROM request
+    WHERE answered_at IS NULL AND told_at IS NULL AND requested_at < $2
+    ORDER BY requested_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+RETURNING message_id, user_id, intent_id, command, line
+"""
+
+
+async def insert_lines(tx: Transaction, lines: Sequence[NewLine]) -> set[UUID]:
+    """Store lines and return which of them were not known before."""
+    rows = await tx.fetch(
+        _INSERT_LINES,
+        [line.message_id for line in lines],
+        [line.user_id for line in lines],
+        [line.command for line in lines],
+        [line.text for line in lines],
+        [line.posted_at for line in lines],
+        tx.now,
+    )
+    return {row["message_id"] for row in rows}
+
+
+async def save_replies(tx: Transaction, replies: Sequence[Reply]) -> list[StoredReply]:
+    """Store the answers to lines; a line that was answered already has its card replaced."""
+    if not replies:
+        return []
+    rows = await tx.fetch(
+        _SAVE_REPLIES,
+        [tx.ids.new() for _ in replies],
+        [reply.user_id for reply in replies],
+        [reply.in_reply_to for reply in replies],
+        [reply.card.to_text() for reply in replies],
+        [reply.card.card_id for reply in replies],
+        [reply.card.to_wire() for reply in replies],
+        tx.now,
+    )
+    return [
+        StoredReply(
+            row["message_id"], row["in_reply_to"], row["user_id"], row["card_id"], row["replaced_card_id"]
+        )
+        for row in rows
+    ]
+
+
+async def update_cards(tx: Transaction, cards: Sequence[Card]) -> list[StoredReply]:
+    """Put newer cards in the place of those with the same id. Returns for each the latest message with it."""
+    if not cards:
+        return []
+    rows = await tx.fetch(
+        _UPDATE_CARDS,
+        [card.card_id for card in cards],
+        [card.to_text() for card in cards],
+        [card.to_wire() for card in cards],
+        tx.now,
+    )
+    latest: dict[UUID, Row] = {}
+    for row in rows:
+        known = latest.get(row["card_id"])
+        if known is None or known["posted_at"] < row["posted_at"]:
+            latest[row["card_id"]] = row
+    return [
+        StoredReply(row["message_id"], row["in_reply_to"], row["user_id"], row["card_id"], row["card_id"])
+        for row in latest.values()
+    ]
+
+
+async def insert_requests(tx: Transaction, requests: Sequence[Request]) -> None:
+    """Remember what was asked of the intent service."""
+    if not requests:
+        return
+    await tx.execute(
+        _INSERT_REQUESTS,
+        [request.message_id for request in requests],
+        [request.user_id for request in requests],
+        [request.intent_id for request in requests],
+        [request.command for request in requests],
+        [request.line for request in requests],
+        tx.now,
+    )
+
+
+async def answer_requests(tx: Transaction, answered: Answered) -> list[tuple[Request, datetime]]:
+    """Mark requests as answered and return those that were not yet, with the time they were made."""
+    rows = await tx.fetch(
+        _ANSWER_REQUESTS,
+        list(answered.created),
+        list(answered.authorised),
+        list(answered.cancelled),
+        list(answered.requests),
+        tx.now,
+    )
+    return [(_request(row), row["requested_at"]) for row in rows]
+
+
+async def claim_waiting(tx: Transaction, asked_before: datetime, limit: int) -> list[Request]:
+    """Return requests that have waited long and whose users were not told yet; they count as told now."""
+    rows = await tx.fetch(_CLAIM_WAITING, tx.now, asked_before, limit)
+    return [_request(row) for row in rows]
+
+
+async def history(database: Database, user_id: UUID, limit: int, after: Cursor | None) -> list[Row]:
+    """Return a user's lines and answers, newest first, one more than the limit where there are more."""
+    return await database.fetch(
+        """
+        SELECT message_id, author, in_reply_to, command, text, card, posted_at, changed_at FROM message
+        WHERE user_id = $1 AND ($2::timestamptz IS NULL OR (posted_at, message_id) < ($2, $3::uuid))
+        ORDER BY posted_at DESC, message_id DESC LIMIT $4
+        """,
+        user_id,
+        after.at if after else None,
+        after.row_id if after else None,
+        limit + 1,
+    )
+
+
+async def reply_to(tx: Transaction, message_id: UUID) -> dict[str, Any] | None:
+    """Return the card that answers a line, if it was answered."""
+    row = await tx.fetch_row("SELECT card FROM message WHERE in_reply_to = $1", message_id)
+    return None if row is None else row["card"]
+
+
+def _request(row: Row) -> Request:
+    return Request(row["message_id"], row["user_id"], row["intent_id"], row["command"], row["line"])

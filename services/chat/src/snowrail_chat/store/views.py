@@ -1,0 +1,202 @@
+"""Intents and payments as their events tell them: reading."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from snowrail_chat.domain.progress import OPEN_INTENT
+from snowrail_chat.domain.values import IdPrefix
+from snowrail_chat.domain.views import IntentView, Movement, PaymentView, part
+from snowrail_events.fields import OrderTerms
+from snowrail_kit.database import Database, Row
+from snowrail_kit.unit_of_work import Transaction
+
+_VIEW_COLUMNS = """
+intent.*, latest.payment_id, latest.occurrence, latest.version AS payment_version,
+latest.status AS payment_status, latest.step, latest.changed_at AS payment_changed_at, latest.tx_hash,
+latest.block_number, latest.fee, latest.code, latest.detail, latest.reasons,
+NOT EXISTS (SELECT 1 FROM payment AS earlier WHERE earlier.user_id = intent.user_id
+            AND earlier.recipient = intent.recipient AND earlier.status = 'succeeded') AS is_new_payee
+"""
+
+_LATEST_PAYMENT = """
+LEFT JOIN LATERAL (SELECT * FROM payment WHERE payment.intent_id = intent.intent_id
+                   ORDER BY payment.occurrence DESC LIMIT 1) AS latest ON true
+"""
+
+_MATCHING = f"""
+SELECT asked.ordinal, {_VIEW_COLUMNS}
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS asked (user_id, low, high, ordinal)
+CROSS JOIN LATERAL (SELECT * FROM intent WHERE intent.user_id = asked.user_id
+                    AND intent.intent_id BETWEEN asked.low AND asked.high
+                    ORDER BY intent.intent_id LIMIT 2) AS intent
+{_LATEST_PAYMENT}
+"""
+
+_RECENT = f"""
+SELECT {_VIEW_COLUMNS}
+FROM unnest($1::uuid[]) AS asked (user_id)
+CROSS JOIN LATERAL (SELECT * FROM intent WHERE intent.user_id = asked.user_id
+                    AND intent.status = ANY($2::text[])
+                    ORDER BY intent.created_at DESC, intent.intent_id LIMIT $3) AS intent
+{_LATEST_PAYMENT}
+"""
+
+_MOVEMENTS = """
+SELECT asked.ordinal, moved.*, coalesce(intent.recipient_label, '') AS label
+FROM unnest($1::uuid[], $2::text[], $3::integer[]) WITH ORDINALITY AS asked (user_id, address, n, ordinal)
+CROSS JOIN LATERAL (
+    (SELECT false AS incoming, payment_id, intent_id, recipient AS other, token, amount, status, changed_at
+     FROM payment WHERE payment.user_id = asked.user_id ORDER BY changed_at DESC LIMIT asked.n)
+    UNION ALL
+    (SELECT true, payment_id, intent_id, payer, token, amount, 'received', changed_at
+     FROM payment WHERE payment.recipient = asked.address AND payment.status = 'succeeded'
+     ORDER BY changed_at DESC LIMIT asked.n)
+    ORDER BY changed_at DESC, payment_id LIMIT asked.n
+) AS moved
+LEFT JOIN intent ON intent.intent_id = moved.intent_id AND NOT moved.incoming
+ORDER BY asked.ordinal, moved.changed_at DESC, moved.payment_id
+"""
+
+
+async def next_cards(tx: Transaction, intent_ids: set[UUID]) -> list[IntentView]:
+    """Return intents whose cards are made anew, each with its next card version."""
+    await tx.execute(
+        "UPDATE intent SET card_version = card_version + 1 WHERE intent_id = ANY($1::uuid[])",
+        list(intent_ids),
+    )
+    rows = await tx.fetch(
+        f"SELECT {_VIEW_COLUMNS} FROM intent {_LATEST_PAYMENT} WHERE intent.intent_id = ANY($1::uuid[])",
+        list(intent_ids),
+    )
+    return [_view(row) for row in rows]
+
+
+async def matching(tx: Transaction, asked: Sequence[tuple[UUID, IdPrefix]]) -> list[list[IntentView]]:
+    """Return for each user and beginning of an id the user's intents: none, one, or two of several."""
+    if not asked:
+        return []
+    rows = await tx.fetch(
+        _MATCHING,
+        [user_id for user_id, _ in asked],
+        [prefix.lowest for _, prefix in asked],
+        [prefix.highest for _, prefix in asked],
+    )
+    found: list[list[IntentView]] = [[] for _ in asked]
+    for row in rows:
+        found[row["ordinal"] - 1].append(_view(row))
+    return found
+
+
+async def recent(
+    tx: Transaction, user_ids: set[UUID], statuses: frozenset[str], limit: int
+) -> dict[UUID, list[IntentView]]:
+    """Return the latest intents of users in these states, newest first, at most `limit` each."""
+    if not user_ids:
+        return {}
+    rows = await tx.fetch(_RECENT, list(user_ids), list(statuses), limit)
+    found: dict[UUID, list[IntentView]] = {}
+    for row in rows:
+        found.setdefault(row["user_id"], []).append(_view(row))
+    return found
+
+
+async def movements(tx: Transaction, asked: Sequence[tuple[UUID, str, int]]) -> list[list[Movement]]:
+    """Return for each user, address and count the last payments made, or received at the address."""
+    if not asked:
+        return []
+    rows = await tx.fetch(
+        _MOVEMENTS,
+        [user_id for user_id, _, _ in asked],
+        [address for _, address, _ in asked],
+        [count for _, _, count in asked],
+    )
+    found: list[list[Movement]] = [[] for _ in asked]
+    for row in rows:
+        found[row["ordinal"] - 1].append(
+            Movement(
+                intent_id=row["intent_id"],
+                incoming=row["incoming"],
+                other=row["other"],
+                label=row["label"],
+                token=row["token"],
+                amount=row["amount"],
+                status=row["status"],
+                at=row["changed_at"],
+            )
+        )
+    return found
+
+
+async def suggest_open(database: Database, user_id: UUID, prefix: str, limit: int) -> list[Row]:
+    """Return a user's open intents whose id begins with these digits, newest first."""
+    return await database.fetch(
+        """
+        SELECT intent_id, recipient, recipient_label, token, amount, status FROM intent
+        WHERE user_id = $1 AND status = ANY($2::text[])
+          AND starts_with(replace(intent_id::text, '-', ''), lower($3))
+        ORDER BY created_at DESC LIMIT $4
+        """,
+        user_id,
+        list(OPEN_INTENT),
+        prefix.replace("-", ""),
+        limit,
+    )
+
+
+def _view(row: Row) -> IntentView:
+    offer: dict[str, Any] = row["offer"]
+    return IntentView(
+        intent_id=row["intent_id"],
+        user_id=row["user_id"],
+        version=row["version"],
+        status=row["status"],
+        reason=row["reason"],
+        payer=row["payer"],
+        recipient=row["recipient"],
+        recipient_label=row["recipient_label"],
+        token=row["token"],
+        amount=row["amount"],
+        order_hash=row["order_hash"],
+        expires_at=row["expires_at"],
+        created_at=row["created_at"],
+        changed_at=row["changed_at"],
+        order=OrderTerms.model_validate(offer["order"]),
+        order_terms_hash=offer["order_hash"],
+        escrow=offer["escrow"],
+        chain_id=offer["chain_id"],
+        authorisation=offer["authorisation"],
+        transaction=part(offer["transaction"]),
+        approval=part(offer["approval"]),
+        next_step=part(row["next_step"]),
+        estimated_gas=offer["estimated_gas"],
+        estimated_gas_price=int(offer["estimated_gas_price"]),
+        fee_payer=offer["fee_payer"],
+        refunded=row["refunded"],
+        card_version=row["card_version"],
+        is_new_payee=row["is_new_payee"],
+        payment=_payment(row) if row["payment_id"] is not None else None,
+    )
+
+
+def _payment(row: Row) -> PaymentView:
+    return PaymentView(
+        payment_id=row["payment_id"],
+        intent_id=row["intent_id"],
+        user_id=row["user_id"],
+        occurrence=row["occurrence"],
+        version=row["payment_version"],
+        status=row["payment_status"],
+        step=row["step"],
+        payer=row["payer"],
+        recipient=row["recipient"],
+        token=row["token"],
+        amount=row["amount"],
+        changed_at=row["payment_changed_at"],
+        tx_hash=row["tx_hash"],
+        block_number=row["block_number"],
+        fee=row["fee"],
+        code=row["code"],
+        detail=row["detail"],
+        reasons=tuple(row["reasons"]),
+    )

@@ -1,0 +1,229 @@
+"""What intents and payments come to: projections, cards in place, and answers that lines wait for."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from snowrail_chat.cards.answers import refusal_card
+from snowrail_chat.cards.payment import payment_card
+from snowrail_chat.domain.cards import Action, Card, Style
+from snowrail_chat.domain.commands import parse, render
+from snowrail_chat.domain.errors import CommandError
+from snowrail_chat.domain.progress import UNAUTHORISED
+from snowrail_chat.domain.registry import ACKNOWLEDGE, ACKNOWLEDGEMENTS
+from snowrail_chat.domain.values import short_id
+from snowrail_chat.domain.views import PaymentView
+from snowrail_chat.metrics import ANSWER_SECONDS
+from snowrail_chat.parts import Parts
+from snowrail_chat.store import facts, messages, views
+from snowrail_chat.store.messages import Answered, Reply, Request
+from snowrail_chat.usecases import replies
+from snowrail_events import (
+    IntentCancelledV1,
+    IntentCreatedV1,
+    IntentRejectedV1,
+    IntentUpdatedV1,
+    PaymentBlockedV1,
+    PaymentCancelledV1,
+    PaymentFailedV1,
+    PaymentSucceededV1,
+    PaymentUpdatedV1,
+)
+from snowrail_kit.delivery import Delivery
+from snowrail_kit.ids import derived_id
+from snowrail_kit.unit_of_work import Transaction
+
+PaymentEvent = PaymentUpdatedV1 | PaymentSucceededV1 | PaymentFailedV1 | PaymentBlockedV1 | PaymentCancelledV1
+D = TypeVar("D", bound=Delivery[Any])
+
+_COMMANDS = {"create": "pay", "authorise": "confirm", "cancel": "cancel"}
+_REFUSED = {
+    "create": "The payment was not prepared.",
+    "authorise": "The signature was not accepted.",
+    "cancel": "The payment was not cancelled.",
+}
+_PAY_ANYWAY = {"duplicate_payment": "Pay again", "lookalike_address": "Pay this address"}
+
+
+async def record_created(deliveries: list[Delivery[IntentCreatedV1]], tx: Transaction, parts: Parts) -> None:
+    """Show the previews of new intents to those who asked for them."""
+    newest = _newest(deliveries)
+    await facts.save_created(tx, [delivery.event for delivery in newest.values()])
+    tx.wake(*(_key(intent_id) for intent_id in newest))
+    await _show(tx, parts, newest, Answered(created=list(newest)))
+
+
+async def record_updated(deliveries: list[Delivery[IntentUpdatedV1]], tx: Transaction, parts: Parts) -> None:
+    """Show new states of intents."""
+    known = await _known(deliveries, tx)
+    newest = _newest(known)
+    changed = await facts.save_updated(tx, [delivery.event for delivery in newest.values()])
+    asked = [delivery.event for delivery in known if delivery.event.request_id is not None]
+    shown = changed | {event.intent_id for event in asked}
+    events = [delivery.event for delivery in newest.values()]
+    answered = Answered(
+        authorised=[event.intent_id for event in events if event.status not in UNAUTHORISED],
+        cancelled=[event.intent_id for event in events if event.status == "cancelled"],
+        requests=[event.request_id for event in asked if event.request_id is not None],
+    )
+    await _show(tx, parts, {key: newest[key] for key in shown}, answered)
+
+
+async def record_cancelled(
+    deliveries: list[Delivery[IntentCancelledV1]], tx: Transaction, parts: Parts
+) -> None:
+    """Show that intents were cancelled."""
+    known = {delivery.event.intent_id: delivery for delivery in await _known(deliveries, tx)}
+    await facts.save_cancelled(tx, [delivery.event for delivery in known.values()])
+    await _show(tx, parts, known, Answered(authorised=list(known), cancelled=list(known)))
+
+
+async def record_rejected(
+    deliveries: list[Delivery[IntentRejectedV1]], tx: Transaction, parts: Parts
+) -> None:
+    """Tell users why a request was refused, and offer what can be done about it."""
+    creations = {d.event.intent_id: d for d in deliveries if d.event.command == "create"}
+    others = {d.event.request_id: d for d in deliveries if d.event.command != "create"}
+    answered = await messages.answer_requests(tx, Answered(created=list(creations), requests=list(others)))
+    sent: list[Reply] = []
+    causes: dict[UUID, Delivery[Any]] = {}
+    for request, asked_at in answered:
+        cause = (
+            creations.get(request.intent_id)
+            if request.command == "create"
+            else others.get(request.message_id)
+        )
+        if cause is None:
+            continue
+        causes[request.message_id] = cause
+        card = _refusal(request, cause.event, parts)
+        sent.append(Reply(request.message_id, request.user_id, card))
+        ANSWER_SECONDS.labels(_COMMANDS[request.command]).observe((tx.now - asked_at).total_seconds())
+    await replies.send(tx, sent, causes)
+
+
+async def record_payments(deliveries: Sequence[Delivery[Any]], tx: Transaction, parts: Parts) -> None:
+    """Show how payments go on. The deliveries carry any of the events of a payment."""
+    known = await _known(deliveries, tx)
+    newest: dict[UUID, Delivery[Any]] = {}
+    for delivery in known:
+        held = newest.get(delivery.event.payment_id)
+        if held is None or held.event.version < delivery.event.version:
+            newest[delivery.event.payment_id] = delivery
+    changed = await facts.save_payments(tx, [payment_view(delivery.event) for delivery in newest.values()])
+    causes = {delivery.event.intent_id: delivery for delivery in newest.values()}
+    await _show(tx, parts, {key: causes[key] for key in changed}, Answered())
+
+
+def payment_view(event: PaymentEvent) -> PaymentView:
+    """Return a payment as an event describes it."""
+    values: dict[str, Any] = {
+        name: getattr(event, name)
+        for name in (
+            *("payment_id", "intent_id", "user_id", "occurrence", "version"),
+            *("payer", "recipient", "token", "amount"),
+        )
+    }
+    match event:
+        case PaymentUpdatedV1():
+            return PaymentView(
+                **values,
+                status=event.status,
+                step=event.step,
+                changed_at=event.changed_at,
+                tx_hash=event.tx_hash,
+                reasons=event.reasons,
+            )
+        case PaymentSucceededV1():
+            return PaymentView(
+                **values,
+                status="succeeded",
+                step="final",
+                changed_at=event.succeeded_at,
+                tx_hash=event.tx_hash,
+                block_number=event.block_number,
+                fee=event.fee,
+            )
+        case PaymentFailedV1():
+            return PaymentView(
+                **values,
+                status="failed",
+                step="failed",
+                changed_at=event.failed_at,
+                tx_hash=event.tx_hash,
+                code=event.code,
+                detail=event.detail,
+            )
+        case PaymentBlockedV1():
+            return PaymentView(
+                **values, status="blocked", step="blocked", changed_at=event.blocked_at, reasons=event.reasons
+            )
+        case PaymentCancelledV1():
+            return PaymentView(**values, status="cancelled", step="cancelled", changed_at=event.cancelled_at)
+
+
+def _key(intent_id: UUID) -> str:
+    return f"intent:{intent_id}"
+
+
+async def _known(deliveries: Sequence[D], tx: Transaction) -> list[D]:
+    """Return deliveries whose intent is known, locked; the others wait for it."""
+    known = await facts.lock(tx, {delivery.event.intent_id for delivery in deliveries})
+    for delivery in deliveries:
+        if delivery.event.intent_id not in known:
+            delivery.wait_for(_key(delivery.event.intent_id), "its intent is not known yet")
+    return [delivery for delivery in deliveries if delivery.event.intent_id in known]
+
+
+def _newest(deliveries: Iterable[D]) -> dict[UUID, D]:
+    """Return for each intent the delivery with its highest version."""
+    newest: dict[UUID, D] = {}
+    for delivery in deliveries:
+        held = newest.get(delivery.event.intent_id)
+        if held is None or held.event.version < delivery.event.version:
+            newest[delivery.event.intent_id] = delivery
+    return newest
+
+
+async def _show(tx: Transaction, parts: Parts, causes: dict[UUID, D], answered: Answered) -> None:
+    """Make the cards of intents anew: in place, and as the answers to lines that waited for them."""
+    if not causes:
+        return
+    quotes = await replies.load_quotes(tx, parts)
+    cards = {view.intent_id: payment_card(view, quotes) for view in await views.next_cards(tx, set(causes))}
+    answers: list[Reply] = []
+    reply_causes: dict[UUID, Delivery[Any]] = {}
+    for request, asked_at in await messages.answer_requests(tx, answered):
+        answers.append(Reply(request.message_id, request.user_id, cards[request.intent_id]))
+        reply_causes[request.message_id] = causes[request.intent_id]
+        ANSWER_SECONDS.labels(_COMMANDS[request.command]).observe((tx.now - asked_at).total_seconds())
+    card_causes = {cards[intent_id].card_id: cause for intent_id, cause in causes.items()}
+    sent = {reply.card.card_id for reply in answers}
+    await replies.update(tx, list(cards.values()), card_causes, sent)
+    await replies.send(tx, answers, reply_causes)
+
+
+def _refusal(request: Request, event: IntentRejectedV1, parts: Parts) -> Card:
+    if request.command == "create":
+        action = _repeat(request, event.code, parts)
+    else:
+        action = Action("Show payment", f"/status {short_id(request.intent_id)}", Style.SECONDARY)
+    return refusal_card(
+        derived_id("card", request.message_id),
+        _REFUSED[request.command],
+        event.code,
+        event.detail,
+        () if action is None else (action,),
+    )
+
+
+def _repeat(request: Request, code: str, parts: Parts) -> Action | None:
+    """The button that repeats a command with the warning acknowledged, where that is what refused it."""
+    word = next((word for word, warning in ACKNOWLEDGEMENTS.items() if warning == code), None)
+    try:
+        command = parse(request.line, parts.vocabulary)
+    except CommandError:  # the token it names is not configured any more
+        return None
+    if word is None:
+        return Action("Edit", render(command), Style.SECONDARY, draft=True)
+    return Action(_PAY_ANYWAY[code], render(command.with_option(ACKNOWLEDGE, word)), Style.DANGER)

@@ -1,0 +1,73 @@
+"""Answers on their way to the screens of a user."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from snowrail_chat.domain.cards import Card
+from snowrail_chat.domain.quotes import Quotes
+from snowrail_chat.parts import Parts
+from snowrail_chat.store import messages, prices
+from snowrail_chat.store.messages import Reply, StoredReply
+from snowrail_events import FeedEventV1
+from snowrail_kit.delivery import Delivery
+from snowrail_kit.unit_of_work import Transaction
+
+Causes = Mapping[UUID, Delivery[Any] | None]
+
+
+async def load_quotes(tx: Transaction, parts: Parts) -> Quotes:
+    """Return what amounts are shown with in this transaction."""
+    fresh = timedelta(seconds=parts.settings.price_fresh_seconds)
+    return Quotes(
+        chains=parts.chains,
+        chain=parts.chain,
+        prices=await prices.prices_in(tx, parts.settings.display_currency),
+        gas_prices=await prices.gas_prices(tx, tx.now - fresh),
+        now=tx.now,
+        fresh=fresh,
+    )
+
+
+async def send(tx: Transaction, replies: Sequence[Reply], causes: Causes) -> None:
+    """Store the answers to lines and put them into the feeds of their users.
+
+    Args:
+        causes: by the line answered, what led to the answer.
+    """
+    cards = {reply.in_reply_to: reply.card for reply in replies}
+    for stored in await messages.save_replies(tx, replies):
+        _emit(tx, stored, cards[stored.in_reply_to], causes.get(stored.in_reply_to))
+
+
+async def update(
+    tx: Transaction, cards: Sequence[Card], causes: Causes, already_sent: Collection[UUID] = ()
+) -> None:
+    """Put newer cards in the place of older ones, in the history and in the feeds.
+
+    Args:
+        causes: by card, what led to the change.
+        already_sent: cards that go into the feed as answers anyway.
+    """
+    by_id = {card.card_id: card for card in cards}
+    for stored in await messages.update_cards(tx, cards):
+        if stored.card_id not in already_sent:
+            _emit(tx, stored, by_id[stored.card_id], causes.get(stored.card_id))
+
+
+def _emit(tx: Transaction, stored: StoredReply, card: Card, cause: Delivery[Any] | None) -> None:
+    event = FeedEventV1(
+        user_id=stored.user_id,
+        event_id=tx.ids.new(),
+        name="chat:message",
+        data={
+            "message_id": str(stored.message_id),
+            "in_reply_to": str(stored.in_reply_to),
+            "replaces": None if stored.replaced_card_id is None else str(stored.replaced_card_id),
+            "card": card.to_wire(),
+            "text": card.to_text(),
+        },
+        occurred_at=tx.now,
+    )
+    tx.emit(event, cause)
