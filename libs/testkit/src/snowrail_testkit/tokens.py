@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import jwt
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
 
 from snowrail_kit.auth import Identity, identity_claims
 
@@ -31,7 +32,7 @@ class TokenIssuer:
     def create(cls, folder: Path) -> "TokenIssuer":
         """Make a key, and write its public half into a folder."""
         key = Ed25519PrivateKey.generate()
-        public = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
+        public = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
         file = folder / "jwks.json"
         file.write_bytes(orjson.dumps({"keys": [{**public, "kid": KEY_ID, "alg": "EdDSA", "use": "sig"}]}))
         return cls(key, file)
