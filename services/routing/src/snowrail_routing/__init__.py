@@ -1,0 +1,1 @@
+"""Which rail carries a payment, and what was learnt."""
