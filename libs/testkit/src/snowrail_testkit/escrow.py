@@ -110,14 +110,14 @@ class EscrowWorld:
         write_chains_file(path, [self.config])
         return path
 
-    async def send(self, sender: str, to: str, data: bytes, value: int = 0) -> str:
+    async def send(self, sender: str, to: str, data: bytes, value: int = 0, gas: int = 2_000_000) -> str:
         """Send a transaction as an account of the development mnemonic, wait for it, return its hash."""
         call = {
             "from": sender,
             "to": to,
             "data": f"0x{data.hex()}",
             "value": hex(value),
-            "gas": hex(2_000_000),
+            "gas": hex(gas),
         }
         transaction_hash = str(await self.call("eth_sendTransaction", call))
         async with asyncio.timeout(10):

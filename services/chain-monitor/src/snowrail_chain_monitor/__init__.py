@@ -1,0 +1,1 @@
+"""What really happened on chain: blocks, logs, finality, gas, balances."""

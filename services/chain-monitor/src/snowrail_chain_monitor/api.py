@@ -1,0 +1,261 @@
+"""HTTP routes of chain-monitor: balances, gas prices, how far each chain is followed."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from snowrail_chain.addresses import AddressError, parse_address
+from snowrail_chain.config import (
+    ChainConfig,
+    InvalidTokenId,
+    UnknownToken,
+    format_token_id,
+    parse_token_id,
+)
+from snowrail_chain_monitor.clients import AllowanceQuery, BalanceQuery
+from snowrail_chain_monitor.store import history, positions
+from snowrail_chain_monitor.usecases import Parts
+from snowrail_kit.auth import CurrentIdentity
+from snowrail_kit.consumer import Unavailable
+from snowrail_kit.money import format_amount
+from snowrail_kit.problems import Problem
+from snowrail_kit.service import parts_of
+
+router = APIRouter()
+ServiceParts = Annotated[Parts, Depends(parts_of)]
+
+MAX_QUERIES = 500
+AddressText = Annotated[str, Field(min_length=42, max_length=42)]
+TokenText = Annotated[str, Field(min_length=42, max_length=53)]
+
+
+class BalanceQuestion(BaseModel):
+    """Whose balance of which token: a token id, or the token's EIP-55 address; zero is the native coin."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    address: AddressText
+    token: TokenText
+
+
+class AllowanceQuestion(BaseModel):
+    """How much of the owner's token the spender may move."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    owner: AddressText
+    token: TokenText
+    spender: AddressText
+
+
+class BalancesRequest(BaseModel):
+    """Balances and allowances on one chain."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    chain_id: int = Field(gt=0, lt=2**53)
+    queries: list[BalanceQuestion] = Field(default=[], max_length=MAX_QUERIES)
+    allowances: list[AllowanceQuestion] = Field(default=[], max_length=MAX_QUERIES)
+
+
+class BalancesAnswer(BaseModel):
+    """Atoms as decimal strings in the order of the questions; gas price in wei."""
+
+    balances: list[str]
+    allowances: list[str]
+    gas_price: str
+    block_number: int
+
+
+class TokenBalance(BaseModel):
+    """The caller's balance of one token; `amount` in atoms, `display` in whole tokens."""
+
+    chain_id: int
+    chain: str
+    token: str
+    symbol: str
+    name: str
+    decimals: int
+    amount: str
+    display: str
+
+
+class UserBalances(BaseModel):
+    """The caller's balances of every configured token; chains whose nodes do not answer are named."""
+
+    address: str
+    balances: list[TokenBalance]
+    unavailable_chains: list[int]
+
+
+class GasPriceView(BaseModel):
+    """Gas price in wei per gas."""
+
+    block_number: int
+    gas_price: str
+    base_fee: str
+    observed_at: datetime
+
+
+class ChainGas(BaseModel):
+    """Gas prices of a chain, newest first."""
+
+    chain_id: int
+    name: str
+    prices: list[GasPriceView]
+
+
+class ChainStatus(BaseModel):
+    """How far a chain is followed.
+
+    `head` is the newest block a node named, `tip` the newest one stored, `final` the height up to which
+    everything was told as final.
+    """
+
+    chain_id: int
+    name: str
+    head: int | None
+    tip: int | None
+    tip_time: datetime | None
+    final: int | None
+    blocks_behind: int | None
+    checked_at: datetime | None
+    frozen_reason: str | None
+    frozen_at: datetime | None
+
+
+@router.post("/internal/balances", summary="Balances and allowances, for other services")
+async def read_balances(request: BalancesRequest, parts: ServiceParts) -> BalancesAnswer:
+    """Read balances and allowances in the latest block, at most a few seconds old."""
+    chain = _chain(parts, request.chain_id)
+    funds = await parts.balances.read(
+        chain.chain_id,
+        [BalanceQuery(_address(item.address), _token(chain, item.token)) for item in request.queries],
+        [
+            AllowanceQuery(_address(item.owner), _token(chain, item.token), _address(item.spender))
+            for item in request.allowances
+        ],
+    )
+    return BalancesAnswer(
+        balances=[str(atoms) for atoms in funds.balances],
+        allowances=[str(atoms) for atoms in funds.allowances],
+        gas_price=str(funds.gas_price),
+        block_number=funds.block_number,
+    )
+
+
+@router.get("/user/balance", summary="The caller's balances of every configured token")
+async def user_balance(identity: CurrentIdentity, parts: ServiceParts) -> UserBalances:
+    """Read the balances of the wallet that signed in, on every chain."""
+    found: list[TokenBalance] = []
+    unavailable: list[int] = []
+    for chain_id, follower in sorted(parts.followers.items()):
+        chain = follower.config
+        queries = [BalanceQuery(identity.address, token.address) for token in chain.tokens]
+        try:
+            funds = await parts.balances.read(chain_id, queries, [])
+        except Unavailable:
+            unavailable.append(chain_id)
+            continue
+        found += [
+            TokenBalance(
+                chain_id=chain_id,
+                chain=chain.name,
+                token=format_token_id(chain_id, token.address),
+                symbol=token.symbol,
+                name=token.name,
+                decimals=token.decimals,
+                amount=str(atoms),
+                display=format_amount(atoms, token.decimals),
+            )
+            for token, atoms in zip(chain.tokens, funds.balances, strict=True)
+        ]
+    if unavailable and not found:
+        raise Unavailable("no chain's nodes answer")
+    return UserBalances(address=identity.address, balances=found, unavailable_chains=unavailable)
+
+
+@router.get("/gas", summary="Gas prices of every chain")
+async def gas(
+    parts: ServiceParts,
+    chain_id: Annotated[int | None, Query(gt=0, lt=2**53)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 20,
+) -> list[ChainGas]:
+    """Return the latest gas prices, newest first."""
+    chains = [follower.config for follower in parts.followers.values()]
+    if chain_id is not None:
+        chains = [_chain(parts, chain_id)]
+    return [
+        ChainGas(
+            chain_id=chain.chain_id,
+            name=chain.name,
+            prices=[
+                GasPriceView(
+                    block_number=price.block_number,
+                    gas_price=str(price.gas_price),
+                    base_fee=str(price.base_fee),
+                    observed_at=price.observed_at,
+                )
+                for price in await history.gas_prices(parts.database, chain.chain_id, limit)
+            ],
+        )
+        for chain in chains
+    ]
+
+
+@router.get("/status", summary="How far each chain is followed")
+async def status(parts: ServiceParts) -> list[ChainStatus]:
+    """Return the position on each configured chain, and why a chain is frozen."""
+    cursors = {cursor.chain_id: cursor for cursor in await positions.cursors(parts.database)}
+    answers: list[ChainStatus] = []
+    for chain_id, follower in sorted(parts.followers.items()):
+        cursor = cursors.get(chain_id)
+        tip = cursor.tip.number if cursor and cursor.tip else None
+        head = cursor.head_number if cursor and cursor.head_number >= 0 else None
+        answers.append(
+            ChainStatus(
+                chain_id=chain_id,
+                name=follower.config.name,
+                head=head,
+                tip=tip,
+                tip_time=cursor.tip_time if cursor else None,
+                final=cursor.final_number if cursor and cursor.final_number >= 0 else None,
+                blocks_behind=max(head - tip, 0) if head is not None and tip is not None else None,
+                checked_at=cursor.checked_at if cursor else None,
+                frozen_reason=cursor.frozen_reason if cursor else None,
+                frozen_at=cursor.frozen_at if cursor else None,
+            )
+        )
+    return answers
+
+
+def _chain(parts: Parts, chain_id: int) -> ChainConfig:
+    follower = parts.followers.get(chain_id)
+    if follower is None:
+        raise Problem(422, "unknown_chain", f"Chain {chain_id} is not configured.")
+    return follower.config
+
+
+def _address(text: str) -> str:
+    try:
+        return parse_address(text)
+    except AddressError as problem:
+        raise Problem(422, problem.code, str(problem)) from problem
+
+
+def _token(chain: ChainConfig, text: str) -> str:
+    address = text
+    if ":" in text:
+        try:
+            token = parse_token_id(text)
+        except InvalidTokenId as problem:
+            raise Problem(422, "unknown_token", str(problem)) from problem
+        if token.chain_id != chain.chain_id:
+            raise Problem(422, "unknown_token", f"{text} is not on {chain.name}.")
+        address = token.address
+    try:
+        return chain.token_at(_address(address)).address
+    except UnknownToken as problem:
+        raise Problem(422, "unknown_token", str(problem)) from problem

@@ -1,0 +1,20 @@
+"""Metrics of chain-monitor, by chain."""
+
+from prometheus_client import Counter, Gauge
+
+BLOCKS_BEHIND = Gauge("snowrail_chain_blocks_behind", "Blocks the node has and we do not", ["chain"])
+SECONDS_BEHIND = Gauge(
+    "snowrail_chain_seconds_behind", "Age of the newest stored block while there are newer ones", ["chain"]
+)
+NODE_UP = Gauge("snowrail_chain_node_up", "1 while a node answers", ["chain"])
+FROZEN = Gauge("snowrail_chain_frozen", "1 while a rollback is deeper than we follow: alarm", ["chain"])
+DISAGREEMENT = Gauge(
+    "snowrail_chain_nodes_disagree", "1 while nodes name different blocks that should be final", ["chain"]
+)
+FACTS = Counter("snowrail_chain_facts_total", "Facts told about transactions", ["chain", "kind"])
+ROLLED_BACK_BLOCKS = Counter(
+    "snowrail_chain_rolled_back_blocks_total", "Stored blocks that left the chain", ["chain"]
+)
+INCONSISTENT_ANSWERS = Counter(
+    "snowrail_chain_inconsistent_answers_total", "Answers of nodes that contradicted each other", ["chain"]
+)

@@ -1,0 +1,69 @@
+"""A chain with the escrow on it, and chain-monitor following it."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import pytest_asyncio
+
+from snowrail_chain_monitor.app import service
+from snowrail_chain_monitor.settings import Settings
+from snowrail_testkit import Broker, CreateDatabase, DevChain, RunningService, TestDatabase, running_service
+from snowrail_testkit.escrow import EscrowWorld
+
+
+class RunMonitor(Protocol):
+    """Runs chain-monitor on a world's chain until the block ends."""
+
+    def __call__(self, world: EscrowWorld, **options: Any) -> AbstractAsyncContextManager[RunningService]:
+        """Settings may be replaced by name."""
+        ...
+
+
+class StartWorld(Protocol):
+    """Starts a chain that mines each transaction at once, with the escrow and test tokens."""
+
+    async def __call__(self, *, confirmations: int = 2, announced: bool = False) -> EscrowWorld:
+        """Return the chain: how deep is final, and whether blocks are announced over a WebSocket."""
+        ...
+
+
+@pytest.fixture
+def start_world(start_chain: Callable[..., DevChain], tmp_path: Path) -> StartWorld:
+    """Start a chain of this test alone."""
+
+    async def start(*, confirmations: int = 2, announced: bool = False) -> EscrowWorld:
+        chain = start_chain()
+        ws_url = chain.websocket_url if announced else None
+        return await EscrowWorld.create(chain, tmp_path, confirmations=confirmations, ws_url=ws_url)
+
+    return start
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(start_world: StartWorld) -> EscrowWorld:
+    """A chain of this test alone whose transactions are final in the second block."""
+    return await start_world()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database(create_database: CreateDatabase) -> TestDatabase:
+    """An empty database of chain-monitor."""
+    return await create_database("snowrail_chain_monitor")
+
+
+@pytest.fixture
+def run_monitor(broker: Broker, database: TestDatabase, tmp_path: Path) -> RunMonitor:
+    """Run chain-monitor; running it twice in one test continues with the same database and broker."""
+
+    @asynccontextmanager
+    async def run(world: EscrowWorld, **options: Any) -> AsyncGenerator[RunningService]:
+        chains_file = world.write_chains_file(tmp_path / "chains.json")
+        values: dict[str, Any] = {"chains_file": chains_file, "gas_price_every_seconds": 0, **options}
+        settings = broker.settings(Settings, "chain-monitor", database, **values)
+        async with running_service(service, settings) as running:
+            yield running
+
+    return run
