@@ -1,5 +1,6 @@
-"""The same servers from a Docker engine, where one answers."""
+"""The same servers from a Docker engine on this machine, where one answers."""
 
+import contextlib
 import os
 import socket
 import time
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import docker
-from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.errors import DockerException, ImageNotFound
+from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from snowrail_local.servers import PostgresRole, ServerStartError, free_port
@@ -19,9 +21,11 @@ POSTGRES_IMAGE = "postgres:18"
 NATS_IMAGE = "nats:2.12"
 START_TIMEOUT_SECONDS = 60.0
 ENGINE_TIMEOUT_SECONDS = 3
+PULL_TIMEOUT_SECONDS = 120
 STOP_TIMEOUT_SECONDS = 15
 POLL_SECONDS = 0.05
 CONFIGURATION_PATH = "/etc/snowrail-nats.conf"
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 STORE_PATH = "/data/jetstream"
 
 
@@ -34,6 +38,8 @@ class DockerServer:
     container_ports: ClassVar[Mapping[str, int]]
 
     def __init__(self, image: str, containers_file: Path) -> None:
+        # containers are removed by their noted ids, also after a kill: no reaper has to be fetched
+        testcontainers_config.ryuk_disabled = True
         self._container = DockerContainer(image)
         self._containers_file = containers_file
         self._ports = {name: free_port() for name in self.container_ports}
@@ -168,29 +174,30 @@ def engine_has_images() -> bool:
             try:
                 engine.images.get(image)
             except ImageNotFound:
-                engine.images.pull(image)
+                docker.from_env(timeout=PULL_TIMEOUT_SECONDS).images.pull(image)
     except (DockerException, OSError):
         return False
     return True
 
 
 def remove_containers(containers_file: Path) -> None:
-    """Remove every container noted in the file, with its volumes."""
-    engine = docker.from_env(timeout=ENGINE_TIMEOUT_SECONDS)
+    """Remove every container noted in the file, with its volumes, as far as the engine still knows them."""
     for identifier in containers_file.read_text().split():
-        try:
-            engine.containers.get(identifier).remove(force=True, v=True)
-        except NotFound:
-            continue
+        with contextlib.suppress(DockerException, OSError):
+            docker.from_env(timeout=STOP_TIMEOUT_SECONDS).containers.get(identifier).remove(
+                force=True, v=True
+            )
 
 
 def _engine_may_be_there() -> bool:
-    if "DOCKER_HOST" in os.environ:
-        return True
+    """Look for the socket before the client is asked, which takes longer to say no."""
+    address = os.environ.get("DOCKER_HOST", DEFAULT_SOCKET)
+    if not address.startswith("unix://"):
+        return False  # ports and files of an engine elsewhere are not ours
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(ENGINE_TIMEOUT_SECONDS)
         try:
-            probe.connect("/var/run/docker.sock")
+            probe.connect(address.removeprefix("unix://"))
         except OSError:
             return False
     return True
