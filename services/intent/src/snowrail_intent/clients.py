@@ -1,6 +1,6 @@
 """What the service asks others for: balances, allowances and the gas price, from chain-monitor."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,8 +13,8 @@ from snowrail_kit.consumer import Unavailable
 
 log = structlog.get_logger("chain-monitor")
 
-MAX_QUERIES = 5_000
-"""Balances or allowances of one question."""
+MAX_QUERIES = 500
+"""Balances, and allowances, of one HTTP request; chain-monitor takes no more."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +42,7 @@ class ChainQuestion:
 
 @dataclass(frozen=True, slots=True)
 class ChainReading:
-    """One chain at one block: atoms by wallet, gas price in wei."""
+    """One chain at a block or a few: atoms by wallet, gas price in wei."""
 
     block_number: int
     gas_price: int
@@ -54,7 +54,7 @@ class ChainMonitor(Protocol):
     """Reads the chain on our behalf."""
 
     async def read(self, question: ChainQuestion) -> ChainReading:
-        """Return what was asked for, all at one block.
+        """Return what was asked for, at the newest blocks.
 
         Raises:
             Unavailable: it cannot be reached, or answers something else; nothing is known then.
@@ -77,13 +77,26 @@ class HttpChainMonitor:
         self._url = f"{url.rstrip('/')}/internal/balances"
 
     async def read(self, question: ChainQuestion) -> ChainReading:
-        """Return what was asked for, all at one block.
+        """Return what was asked for, at the newest blocks.
 
         Raises:
             Unavailable: it cannot be reached, or answers something else; nothing is known then.
         """
-        balances, allowances = sorted(question.balances), sorted(question.allowances)
-        assert len(balances) <= MAX_QUERIES, "callers bound their batches"
+        wallets = sorted(question.balances | question.allowances)
+        reading = await self._read(question, wallets[:MAX_QUERIES])
+        for start in range(MAX_QUERIES, len(wallets), MAX_QUERIES):
+            more = await self._read(question, wallets[start : start + MAX_QUERIES])
+            reading = ChainReading(
+                block_number=more.block_number,
+                gas_price=more.gas_price,
+                balances={**reading.balances, **more.balances},
+                allowances={**reading.allowances, **more.allowances},
+            )
+        return reading
+
+    async def _read(self, question: ChainQuestion, wallets: Sequence[Wallet]) -> ChainReading:
+        balances = [wallet for wallet in wallets if wallet in question.balances]
+        allowances = [wallet for wallet in wallets if wallet in question.allowances]
         body = {
             "chain_id": question.chain_id,
             "queries": [{"address": wallet.address, "token": wallet.token} for wallet in balances],
