@@ -60,8 +60,8 @@ def greeting(stack: Stack) -> dict[str, Any]:
     return httpx.get(f"{stack.url('fraud')}/greeting", timeout=5).raise_for_status().json()
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SOON_SECONDS
+def wait_for(what: Callable[[], bool], timeout_seconds: float = SOON_SECONDS) -> None:
+    deadline = time.monotonic() + timeout_seconds
     while not what():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
@@ -209,6 +209,34 @@ def test_a_port_that_is_taken_is_named(stack: Stack, folder: Path) -> None:
     other = StackSettings(folder.with_name("taken"), services=services, ports=settings_in(folder).ports)
     with pytest.raises(StackError, match=rf"{services[0].port} \(gateway\)"):
         Stack(other).start()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_stays_until_told_to_stop_and_revives_servers(folder: Path, number: signal.Signals) -> None:
+    own = folder.with_name(f"up-{number.name}")
+    script = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path\n"
+        "from test_stack import settings_in\n"
+        "from snowrail_local.cli import up\n"
+        "sys.exit(up(settings_in(Path(sys.argv[1]))))\n"
+    )
+    command = [sys.executable, "-c", script, str(own)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as launcher:
+        assert launcher.stdout is not None
+        wait_for(lambda: (own / "stack.json").exists(), timeout_seconds=60)
+        broker = find_recorded_process(own / "nats" / "nats.process.json")
+        assert broker is not None
+        broker.kill()
+        assert any("nats had ended" in line for line in launcher.stdout)
+        launcher.send_signal(number)
+        rest, _ = launcher.communicate(timeout=60)
+        assert "stopped; the data is kept" in rest
+        assert launcher.returncode == 0
+    assert not [
+        record for record in own.glob("*/*.process.json") if find_recorded_process(record) is not None
+    ]
 
 
 @pytest.mark.faults
