@@ -1,0 +1,88 @@
+"""Which fetched prices are believed. Pure."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+CONFIRMATIONS: Final = 3
+"""Fetches in a row that must agree before a price far from the last one is believed."""
+AGREEMENT_SHARE: Final = Decimal("0.02")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is not believed: a jump above a share of the last price, or a quote older than an age."""
+
+    deviation_share: Decimal
+    quote_age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What the provider said. `price` is in units of the currency for one whole token."""
+
+    symbol: str
+    currency: str
+    price: Decimal
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The last believed price, and one that is being doubted with how often it was seen in a row."""
+
+    symbol: str
+    currency: str
+    price: Decimal
+    observed_at: datetime
+    published_at: datetime
+    doubted_price: Decimal | None = None
+    doubted_times: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a quote.
+
+    Attributes:
+        price: the row to keep; None when there is still none.
+        changed: whether the believed price is another one than before.
+        anomaly: code of what was wrong, or None.
+    """
+
+    price: Price | None
+    changed: bool
+    anomaly: str | None
+
+
+def judge(last: Price | None, quote: Quote, limits: Limits, now: datetime) -> Verdict:
+    """Decide whether a quote is believed, given the last believed price."""
+    if not quote.price.is_finite() or quote.price <= 0:
+        return Verdict(last, False, "not_a_price")
+    if now - quote.updated_at > limits.quote_age:
+        return Verdict(last, False, "stale")
+    if quote.updated_at > now + limits.quote_age:
+        return Verdict(last, False, "from_the_future")
+    believed = Price(quote.symbol, quote.currency, quote.price, quote.updated_at, now)
+    if last is None:
+        return Verdict(believed, True, None)
+    if quote.updated_at < last.observed_at:
+        return Verdict(last, False, None)
+    if _share(quote.price, last.price) <= limits.deviation_share:
+        changed = quote.price != last.price
+        return Verdict(replace(believed, published_at=last.published_at), changed, None)
+    agrees = last.doubted_price is not None and _share(quote.price, last.doubted_price) <= AGREEMENT_SHARE
+    times = last.doubted_times + 1 if agrees else 1
+    if times >= CONFIRMATIONS:
+        return Verdict(replace(believed, published_at=last.published_at), True, None)
+    return Verdict(replace(last, doubted_price=quote.price, doubted_times=times), False, "deviation")
+
+
+def _share(price: Decimal, reference: Decimal) -> Decimal:
+    return abs(price - reference) / reference
+
+
+def render(price: Decimal) -> str:
+    """Return a price as a plain decimal with at most 18 places, as events carry it."""
+    return f"{price:.18f}".rstrip("0").rstrip(".")
