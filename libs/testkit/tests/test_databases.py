@@ -38,6 +38,29 @@ async def test_each_database_starts_empty_and_is_migrated_once(create_database: 
     assert migrations_run.count("snowrail_sample") <= 1
 
 
+def migrate_otherwise(_: str, url: str) -> None:
+    """Create another table."""
+
+    async def create() -> None:
+        connection = await asyncpg.connect(url, ssl=False)
+        await connection.execute("CREATE TABLE letter (id bigint)")
+        await connection.close()
+
+    asyncio.run(create())
+
+
+async def test_other_migrations_of_the_same_service_are_another_template(
+    create_database: CreateDatabase,
+) -> None:
+    await create_database("snowrail_sample", migrate)
+    database = await create_database("snowrail_sample", migrate_otherwise)
+    connection = await asyncpg.connect(database.url, ssl=False)
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM letter") == 0
+    finally:
+        await connection.close()
+
+
 @pytest.mark.parametrize(
     "statement",
     [

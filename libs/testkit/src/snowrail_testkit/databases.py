@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+from zlib import crc32
 
 import asyncpg
 
@@ -118,7 +119,7 @@ class Databases:
         role: PostgresRole,
         migrate: Migrate | None,
     ) -> str:
-        template = f"template_{module}"
+        template = _template_name(module, migrate)
         if await self._is_finished(admin, template):
             return template
         # a session lock: whoever comes second waits until the first has migrated
@@ -148,6 +149,14 @@ class Databases:
         return bool(
             await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate", template)
         )
+
+
+def _template_name(module: str, migrate: Migrate | None) -> str:
+    """Return the name of a template; other tables under the same service name are another template."""
+    if migrate is None:
+        return f"template_{module}"
+    made_by = f"{migrate.__module__}.{getattr(migrate, '__qualname__', '')}"
+    return f"template_{module}_{crc32(made_by.encode()):08x}"
 
 
 def kit_migrations(service_package: str, url: str) -> None:
