@@ -13,13 +13,11 @@ class ServiceNeeds:
     Attributes:
         name: folder below `services/`, host name in every network, suffix of its image.
         has_database: owns a database and a role of the same name with underscores.
-        own_secrets: names of settings, beyond those every service has, whose values are secret.
         only_one: a second copy at the same time would be wrong, not merely wasteful.
     """
 
     name: str
     has_database: bool = True
-    own_secrets: tuple[str, ...] = ()
     only_one: bool = False
 
     @property
@@ -35,14 +33,14 @@ class ServiceNeeds:
 
 SERVICES = (
     ServiceNeeds("gateway", has_database=False),
-    ServiceNeeds("accounts", own_secrets=("signing_key",)),
+    ServiceNeeds("accounts"),
     ServiceNeeds("chat"),
     ServiceNeeds("intent"),
     ServiceNeeds("payment-orchestrator"),
     ServiceNeeds("fraud"),
     ServiceNeeds("routing"),
-    ServiceNeeds("settlement", own_secrets=("executor_key",), only_one=True),
+    ServiceNeeds("settlement", only_one=True),
     ServiceNeeds("chain-monitor"),
     ServiceNeeds("notification"),
-    ServiceNeeds("rates", own_secrets=("price_provider_key",)),
+    ServiceNeeds("rates"),
 )
