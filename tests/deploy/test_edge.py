@@ -12,13 +12,12 @@ import httpx
 import pytest
 
 from snowrail_delivery.catalogue import HTTP_PORT
+from snowrail_delivery.kubernetes import Cluster
 from snowrail_gateway.edge import NOT_PUBLIC
 from snowrail_local.servers import free_port
 
 START_TIMEOUT_SECONDS = 10
 CADDY = Path(sys.executable).with_name("caddy")
-
-GATEWAY = f"gateway:{HTTP_PORT}"
 
 
 async def stand_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,8 +55,14 @@ async def edge(
     gateway_port = gateway.sockets[0].getsockname()[1]
     public, health = free_port(), free_port()
     text = json.dumps(adapted)
-    for inside, port in {GATEWAY: gateway_port, ":8080": public, ":8081": health}.items():
-        text = text.replace(f'"{inside}"', f'"127.0.0.1:{port}"')
+    places = {
+        '":8080"': f'"127.0.0.1:{public}"',
+        '":8081"': f'"127.0.0.1:{health}"',
+        '"name": "gateway"': '"name": "127.0.0.1"',
+        '"port": "8080"': f'"port": "{gateway_port}"',
+    }
+    for inside, outside in places.items():
+        text = text.replace(inside, outside)
     configuration = tmp_path_factory.mktemp("edge") / "caddy.json"
     configuration.write_text(text)
     process = await asyncio.create_subprocess_exec(
@@ -123,5 +128,8 @@ async def test_a_body_over_the_limit_is_refused(edge: httpx.AsyncClient) -> None
     assert answer.status_code == 413
 
 
-def test_the_gateway_is_all_it_knows(adapted: dict[str, Any]) -> None:
-    assert [part.split('"')[0] for part in json.dumps(adapted).split('"dial": "')[1:]] == [GATEWAY]
+def test_the_gateway_is_all_it_knows(adapted: dict[str, Any], cluster: Cluster) -> None:
+    text = json.dumps(adapted)
+    assert text.count('"handler": "reverse_proxy"') == 1
+    assert f'"name": "gateway", "port": "{HTTP_PORT}"' in text
+    assert cluster.named("Service")["gateway"]["spec"]["clusterIP"] == "None", "its name gives every gateway"

@@ -124,7 +124,9 @@ def install(commands: str, repository: Path, root: Path) -> None:
     """Run the recipe's own `uv` commands, with a cache, for the Python that runs the tests."""
     for command in commands.split(" && "):
         if command.startswith("uv "):
-            words = [word for word in shlex.split(command) if word != "--no-cache"]
+            words = [
+                word for word in shlex.split(command) if word not in ("--no-cache", "--compile-bytecode")
+            ]
             words = [word.replace("/requirements/", f"{repository}/deploy/requirements/") for word in words]
             words = [f"{root}{word}" if word.startswith("/opt/") else word for word in words]
             environment = {**os.environ, "PATH": f"{UV.parent}:{os.environ['PATH']}"}
