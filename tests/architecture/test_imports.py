@@ -10,8 +10,8 @@ CHECKOUT = Path(__file__).parents[2]
 SERVICES = sorted(
     path.name for path in (CHECKOUT / "services").iterdir() if (path / "pyproject.toml").exists()
 )
-TOUCH_A_CHAIN = {"accounts", "chain-monitor", "chat", "intent", "settlement"}
-"""Services that may depend on `libs/chain`: they read addresses, sign, or follow blocks."""
+TOUCH_A_CHAIN = {"accounts", "chain-monitor", "chat", "fraud", "intent", "notification", "settlement"}
+"""Services that may depend on `libs/chain`: they read addresses or tokens, sign, or follow blocks."""
 IO_MODULES = {
     "alembic", "asyncio", "asyncpg", "fastapi", "faststream", "httpx", "nats", "os", "pathlib", "random",
     "requests", "secrets", "socket", "sqlalchemy", "subprocess", "time", "uvicorn", "web3",

@@ -1,0 +1,1 @@
+"""Types of notifications, and their words. Pure."""

@@ -1,0 +1,184 @@
+"""Tables and SQL of notification."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+
+from snowrail_events import UserRegisteredV1, UserUpdatedV1
+from snowrail_kit.database import Database, Row
+from snowrail_kit.unit_of_work import Transaction
+from snowrail_notification.domain.catalogue import CATALOGUE, Channel
+from snowrail_notification.domain.wording import Message
+
+_SAVE_USERS = """
+INSERT INTO known_user AS known (user_id, address, handle, is_admin, changed_at)
+SELECT DISTINCT ON (user_id) user_id, address, handle, is_admin, changed_at
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[])
+     AS new (user_id, address, handle, is_admin, changed_at)
+ORDER BY user_id, changed_at DESC
+ON CONFLICT (user_id) DO UPDATE
+SET address = EXCLUDED.address, handle = EXCLUDED.handle, is_admin = EXCLUDED.is_admin,
+    changed_at = EXCLUDED.changed_at
+WHERE known.changed_at <= EXCLUDED.changed_at
+"""
+
+_INSERT = """
+INSERT INTO notification (notification_id, user_id, type, title, message, icon, priority, data, actions,
+                          dismissible, created_at)
+SELECT notification_id, user_id, type, title, message, icon, priority, data, actions::jsonb, dismissible, $11
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[],
+            $9::text[], $10::boolean[])
+     AS new (notification_id, user_id, type, title, message, icon, priority, data, actions, dismissible)
+ON CONFLICT DO NOTHING
+RETURNING notification_id
+"""
+
+_MARK_READ = """
+WITH asked AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS asked (user_id, notification_id)
+)
+UPDATE notification SET read_at = $4
+FROM (SELECT user_id, notification_id FROM asked
+      UNION SELECT user_id, notification_id FROM notification
+            WHERE user_id = ANY($3::uuid[]) AND read_at IS NULL) AS marked
+WHERE notification.notification_id = marked.notification_id AND notification.user_id = marked.user_id
+  AND notification.read_at IS NULL
+RETURNING notification.user_id, notification.notification_id
+"""
+
+_LIST = """
+SELECT * FROM notification
+WHERE user_id = $1 AND ($2::timestamptz IS NULL OR (created_at, notification_id) < ($2, $3))
+  AND (NOT $4 OR read_at IS NULL) AND ($5::text IS NULL OR type = $5) AND ($6::text IS NULL OR priority = $6)
+ORDER BY created_at DESC, notification_id DESC LIMIT $7
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUser:
+    """A user as far as they are told things."""
+
+    user_id: UUID
+    address: str
+    handle: str
+
+
+async def save_users(tx: Transaction, events: Sequence[UserRegisteredV1 | UserUpdatedV1]) -> None:
+    """Keep the newest record of each user."""
+    await tx.execute(
+        _SAVE_USERS,
+        [event.user_id for event in events],
+        [event.address for event in events],
+        [event.handle for event in events],
+        ["admin" in event.roles for event in events],
+        [event.changed_at for event in events],
+    )
+
+
+async def users_by_address(tx: Transaction, addresses: Iterable[str]) -> dict[str, KnownUser]:
+    """Return users by their address."""
+    rows = await tx.fetch("SELECT * FROM known_user WHERE address = ANY($1::text[])", list(set(addresses)))
+    return {row["address"]: KnownUser(row["user_id"], row["address"], row["handle"]) for row in rows}
+
+
+async def administrators(tx: Transaction) -> list[UUID]:
+    """Return the users who administer."""
+    return [row["user_id"] for row in await tx.fetch("SELECT user_id FROM known_user WHERE is_admin")]
+
+
+async def preferences(tx: Transaction, user_ids: Iterable[UUID]) -> dict[tuple[UUID, str], bool]:
+    """Return in-app preferences by user and type."""
+    rows = await tx.fetch(
+        "SELECT user_id, type, enabled FROM preference WHERE channel = $2 AND user_id = ANY($1::uuid[])",
+        list(set(user_ids)),
+        Channel.IN_APP.value,
+    )
+    return {(row["user_id"], row["type"]): row["enabled"] for row in rows}
+
+
+async def insert(tx: Transaction, messages: dict[UUID, Message]) -> set[UUID]:
+    """Insert notifications by id and return the ids of those that did not exist."""
+    kinds = [CATALOGUE[item.type] for item in messages.values()]
+    actions = [
+        [{"label": action.label, "command": action.command, "style": action.style} for action in item.actions]
+        for item in messages.values()
+    ]
+    rows = await tx.fetch(
+        _INSERT,
+        list(messages),
+        [item.user_id for item in messages.values()],
+        [item.type.value for item in messages.values()],
+        [item.title for item in messages.values()],
+        [item.message for item in messages.values()],
+        [kind.icon for kind in kinds],
+        [kind.priority.value for kind in kinds],
+        [item.data for item in messages.values()],
+        [orjson.dumps(item).decode() for item in actions],
+        [kind.dismissible for kind in kinds],
+        tx.now,
+    )
+    return {row["notification_id"] for row in rows}
+
+
+async def mark_read(
+    tx: Transaction, named: Sequence[tuple[UUID, UUID]], all_of: Sequence[UUID]
+) -> dict[UUID, list[UUID]]:
+    """Mark (user, notification) pairs, and all of some users, as read. Returns what changed by user."""
+    rows = await tx.fetch(
+        _MARK_READ, [user for user, _ in named], [item for _, item in named], list(all_of), tx.now
+    )
+    changed: dict[UUID, list[UUID]] = {}
+    for row in rows:
+        changed.setdefault(row["user_id"], []).append(row["notification_id"])
+    return changed
+
+
+async def unread_counts(tx: Transaction, user_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Return how many notifications users have not read; users without any are left out."""
+    rows = await tx.fetch(
+        "SELECT user_id, count(*) AS unread FROM notification"
+        " WHERE user_id = ANY($1::uuid[]) AND read_at IS NULL GROUP BY user_id",
+        list(user_ids),
+    )
+    return {row["user_id"]: row["unread"] for row in rows}
+
+
+async def page(
+    database: Database,
+    user_id: UUID,
+    after: tuple[datetime, UUID] | None,
+    unread_only: bool,
+    type_: str | None,
+    priority: str | None,
+    limit: int,
+) -> list[Row]:
+    """Return a user's notifications, newest first."""
+    at, row_id = after or (None, None)
+    return await database.fetch(_LIST, user_id, at, row_id, unread_only, type_, priority, limit)
+
+
+async def set_preference(tx: Transaction, user_id: UUID, type_: str, channel: str, enabled: bool) -> None:
+    """Store whether a user wants a type on a channel."""
+    await tx.execute(
+        "INSERT INTO preference VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id, type, channel)"
+        " DO UPDATE SET enabled = EXCLUDED.enabled, changed_at = EXCLUDED.changed_at",
+        user_id,
+        type_,
+        channel,
+        enabled,
+        tx.now,
+    )
+
+
+async def prune(tx: Transaction, before: datetime, limit: int) -> int:
+    """Delete notifications older than a time, a bounded number. Returns how many."""
+    rows = await tx.fetch(
+        "DELETE FROM notification WHERE notification_id IN (SELECT notification_id FROM notification"
+        " WHERE created_at < $1 ORDER BY created_at LIMIT $2) RETURNING 1",
+        before,
+        limit,
+    )
+    return len(rows)

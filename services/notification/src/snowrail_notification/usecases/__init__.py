@@ -1,0 +1,1 @@
+"""What is told about each event, for a whole batch at a time."""

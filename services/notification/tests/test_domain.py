@@ -1,0 +1,47 @@
+"""The catalogue is whole, and words are right."""
+
+from pathlib import Path
+
+import pytest
+
+from snowrail_chain.config import ChainRegistry
+from snowrail_notification.domain import wording
+from snowrail_notification.domain.catalogue import CATALOGUE, Kind, Priority, Type, is_told
+
+NATIVE = "0x" + "0" * 40
+CHAINS = """{"chains": [{"chain_id": 31337, "name": "dev", "rpc_urls": ["http://127.0.0.1:1"],
+ "confirmations": 1,
+ "block_time_seconds": 1, "explorer_url": null, "start_block": 0,
+ "escrow": "0x5FbDB2315678afecb367f032d93F642f64180aa3", "executors": [],
+ "tokens": [{"symbol": "CRO", "address": "0x0000000000000000000000000000000000000000", "decimals": 18,
+             "name": "Cronos"}]}]}"""
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ChainRegistry:
+    file = tmp_path / "chains.json"
+    file.write_text(CHAINS)
+    return ChainRegistry.load(file)
+
+
+def test_every_type_has_its_kind() -> None:
+    assert set(CATALOGUE) == set(Type)
+
+
+@pytest.mark.parametrize("preference", [None, True, False])
+def test_a_preference_decides_unless_it_is_critical(preference: bool | None) -> None:
+    assert is_told(Kind("x", Priority.CRITICAL, on_by_default=False), preference)
+    assert is_told(Kind("x", Priority.LOW), preference) is (preference is not False)
+    assert is_told(Kind("x", Priority.LOW, on_by_default=False), preference) is (preference is True)
+
+
+def test_amounts_have_their_symbol_where_it_is_known(registry: ChainRegistry) -> None:
+    assert wording.amount_text(registry, f"31337:{NATIVE}", 15 * 10**17) == "1.5 CRO"
+    assert wording.amount_text(registry, f"1:{NATIVE}", 5) == f"5 atoms of 1:{NATIVE}"
+
+
+def test_people_and_failures_have_names() -> None:
+    assert wording.party(NATIVE, "alice") == "@alice"
+    assert wording.party(NATIVE, None) == "0x0000…0000"
+    assert "expired" in wording.failure_text("order_expired")
+    assert wording.failure_text("some_code") == "some code"

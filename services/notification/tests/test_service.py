@@ -1,0 +1,168 @@
+"""Notification over a real broker and database."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest_asyncio
+
+from snowrail_events import (
+    DeviceSignedInV1,
+    FeedEventV1,
+    IntentCreatedV1,
+    IntentUpdatedV1,
+    NotificationMarkReadV1,
+    PaymentBlockedV1,
+    PaymentFailedV1,
+    PaymentSucceededV1,
+    PaymentUpdatedV1,
+    PriceAnomalyDetectedV1,
+    UserRegisteredV1,
+)
+from snowrail_notification.app import service
+from snowrail_notification.settings import Settings
+from snowrail_testkit import Broker, Builder, CreateDatabase, RunningService, eventually, running_service
+
+TOKEN = "31337:0x" + "0" * 40
+PAYER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+RECIPIENT = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
+CHAINS = """{"chains": [{"chain_id": 31337, "name": "dev", "rpc_urls": ["http://127.0.0.1:1"],
+ "confirmations": 1,
+ "block_time_seconds": 1, "explorer_url": null, "start_block": 0,
+ "escrow": "0x5FbDB2315678afecb367f032d93F642f64180aa3", "executors": [],
+ "tokens": [{"symbol": "CRO", "address": "0x0000000000000000000000000000000000000000", "decimals": 18,
+             "name": "Cronos"}]}]}"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def notification(
+    broker: Broker, create_database: CreateDatabase, tmp_path: Path
+) -> AsyncIterator[RunningService]:
+    """Notification, running."""
+    chains = tmp_path / "chains.json"
+    chains.write_text(CHAINS)
+    settings = broker.settings(
+        Settings, "notification", await create_database("snowrail_notification"), chains_file=chains
+    )
+    async with running_service(service, settings) as running:
+        yield running
+
+
+async def register(broker: Broker, build: Builder, running: RunningService, **fields: Any) -> UUID:
+    """Have a user known, and return their id."""
+    user = uuid4()
+    await broker.probe.publish(build(UserRegisteredV1, user_id=user, **fields))
+
+    async def known() -> bool:
+        rows = await running.runtime.database.fetch("SELECT 1 FROM known_user WHERE user_id = $1", user)
+        return bool(rows)
+
+    await eventually(known)
+    return user
+
+
+async def feed(broker: Broker, count: int) -> list[FeedEventV1]:
+    """Return the first events of all feeds."""
+    return await broker.probe.collect(FeedEventV1, count)
+
+
+async def test_payer_and_recipient_are_told_once(
+    broker: Broker, build: Builder, notification: RunningService
+) -> None:
+    payer = await register(broker, build, notification, address=PAYER, handle="bob", roles=("user",))
+    recipient = await register(
+        broker, build, notification, address=RECIPIENT, handle="alice", roles=("user",)
+    )
+    event = build(
+        PaymentSucceededV1, user_id=payer, payer=PAYER, recipient=RECIPIENT, token=TOKEN, amount=10**18
+    )
+    event_id = await broker.probe.publish(event)
+    events = await feed(broker, 5)
+    by_user = {(item.user_id, item.name): item for item in events}
+    assert set(by_user) == {
+        (payer, "intent:executed"),
+        (payer, "payment_processed"),
+        (payer, "notification"),
+        (recipient, "payment_processed"),
+        (recipient, "notification"),
+    }
+    assert by_user[recipient, "notification"].data["message"] == "1 CRO arrived from @bob."
+    assert by_user[payer, "notification"].data["message"] == "1 CRO reached @alice."
+    await broker.probe.publish(event, event_id=event_id)
+    await broker.probe.publish(build(IntentCreatedV1, user_id=payer))
+    assert (await feed(broker, 6))[5].name == "intent:created"
+
+
+async def test_progress_and_ends_have_their_names(
+    broker: Broker, build: Builder, notification: RunningService
+) -> None:
+    user = uuid4()
+    for event in (
+        build(PaymentUpdatedV1, user_id=user, step="submitted", token=TOKEN),
+        build(PaymentUpdatedV1, user_id=user, step="included", token=TOKEN),
+        build(PaymentUpdatedV1, user_id=user, step="review", token=TOKEN),
+        build(PaymentFailedV1, user_id=user, code="order_expired", token=TOKEN),
+        build(PaymentBlockedV1, user_id=user, reasons=("sanctioned_address",), token=TOKEN),
+    ):
+        await broker.probe.publish(event)
+    names = [item.name for item in await feed(broker, 6)]
+    assert names.count("notification") == 2
+    assert set(names) == {"tx:pending", "tx:confirmed", "tx:failed", "fraud_detected", "notification"}
+
+
+async def test_waiting_and_refunds_are_told(
+    broker: Broker, build: Builder, notification: RunningService
+) -> None:
+    user = uuid4()
+    for status, refunded in (("armed", None), ("delayed", None), ("cancelled", 5), ("completed", None)):
+        await broker.probe.publish(
+            build(
+                IntentUpdatedV1,
+                user_id=user,
+                status=status,
+                refunded=refunded,
+                token=TOKEN,
+                reason="gas_too_high",
+            )
+        )
+    events = await feed(broker, 7)
+    types = {item.data["type"] for item in events if item.name == "notification"}
+    assert types == {"deposit_confirmed", "intent_delayed", "withdrawal_ready"}
+
+
+async def test_new_devices_and_anomalies_are_told_to_those_concerned(
+    broker: Broker, build: Builder, notification: RunningService
+) -> None:
+    admin = await register(broker, build, notification, roles=("user", "admin"), address=PAYER)
+    user = uuid4()
+    await broker.probe.publish(build(DeviceSignedInV1, user_id=user, is_new=False))
+    await broker.probe.publish(build(DeviceSignedInV1, user_id=user, is_new=True))
+    await broker.probe.publish(build(PriceAnomalyDetectedV1))
+    told = {(item.user_id, item.data["type"]) for item in await feed(broker, 2)}
+    assert told == {(user, "security_alert"), (admin, "price_alert")}
+
+
+async def test_what_was_read_is_known_everywhere(
+    broker: Broker, build: Builder, notification: RunningService
+) -> None:
+    user = uuid4()
+    for _ in range(3):
+        await broker.probe.publish(build(DeviceSignedInV1, user_id=user, is_new=True))
+    events = await feed(broker, 3)
+    first = UUID(events[0].data["id"])
+    await broker.probe.publish(build(NotificationMarkReadV1, user_id=uuid4(), notification_ids=(first,)))
+    await broker.probe.publish(build(NotificationMarkReadV1, user_id=user, notification_ids=(first,)))
+    read = (await feed(broker, 4))[3]
+    assert (read.name, read.user_id, read.data) == (
+        "notification:read",
+        user,
+        {"ids": [str(first)], "unread": 2},
+    )
+    await broker.probe.publish(build(NotificationMarkReadV1, user_id=user, notification_ids=()))
+    assert (await feed(broker, 5))[4].data["unread"] == 0
+
+
+async def test_notifications_are_their_users_own(notification: RunningService) -> None:
+    assert (await notification.http.get("/notifications")).status_code == 401
+    assert (await notification.http.put("/preferences", json={"type": "x"})).status_code == 401
