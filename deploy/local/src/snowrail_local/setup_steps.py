@@ -1,6 +1,7 @@
 """What has to be in place before services start. Each step may be repeated and then changes nothing."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -94,6 +95,8 @@ def service_environment(settings: StackSettings, service: LocalService) -> dict[
         "SNOWRAIL_PRICE_PROVIDER_URL": f"http://127.0.0.1:{ports.prices}",
         "SNOWRAIL_ADMIN_ADDRESSES": dev_account(DEPLOYER_INDEX).address,
     }
+    upstreams = {other.name: settings.url_of(other) for other in settings.services if other.name != "gateway"}
+    shared["SNOWRAIL_UPSTREAMS"] = json.dumps(upstreams)
     for other in settings.services:
         shared[f"SNOWRAIL_{other.database.upper()}_URL"] = settings.url_of(other)
     own = _own_secrets(settings.secrets_folder / "services" / service.name)
