@@ -192,9 +192,11 @@ def _posted(message_id: UUID, text: str, identity: Identity, parts: Parts) -> Po
 def _answered(message_id: UUID, card: Card | None) -> LineAnswer:
     if card is None:
         return LineAnswer(message_id=message_id, pending=True, card=None, text=None)
-    if card.kind == "limit":
+    if card.retry_after_seconds is not None:
         # refused as a whole: nothing of it is stored, so that the same key may be used again
-        raise Problem(429, "rate_limited", f"{card.title} {card.rows[0].label} {card.rows[0].value}.")
+        headers = {"Retry-After": str(card.retry_after_seconds)}
+        detail = f"{card.title} Try again in {card.retry_after_seconds} s."
+        raise Problem(429, "rate_limited", detail, headers=headers)
     return LineAnswer(message_id=message_id, pending=False, card=card.to_wire(), text=card.to_text())
 
 

@@ -48,6 +48,7 @@ def limit_card(card_id: UUID, line: str, what: str, limit: RateLimit, retry_afte
         status="rate_limited",
         rows=(Row("Try again", f"in {duration(retry_after_seconds)}"),),
         actions=(Action("Try again", line),),
+        retry_after_seconds=retry_after_seconds,
     )
 
 

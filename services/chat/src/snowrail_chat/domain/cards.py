@@ -98,6 +98,7 @@ class Card:
         kind: `payment`, `transaction`, `wallet`, `history`, `contacts`, `account`, `help`, `notice`, `error`
             or `limit`.
         version: grows with every change, so that an older state never replaces a newer one.
+        retry_after_seconds: when to try again; set where a limit was reached.
     """
 
     card_id: UUID
@@ -110,6 +111,7 @@ class Card:
     actions: tuple[Action, ...] = ()
     notes: tuple[str, ...] = ()
     version: int = 1
+    retry_after_seconds: int | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return the card as it stands in feed events and answers."""
@@ -125,6 +127,7 @@ class Card:
             "actions": [action.to_wire() for action in self.actions],
             "notes": list(self.notes),
             "version": self.version,
+            "retry_after_seconds": self.retry_after_seconds,
         }
 
     def to_text(self) -> str:

@@ -1,0 +1,89 @@
+"""Chat over a real broker and database, with a chain monitor beside it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from snowrail_chat.app import service
+from snowrail_chat.settings import Settings
+from snowrail_testkit import (
+    Broker,
+    Builder,
+    CreateDatabase,
+    FakeClock,
+    RunningService,
+    TestDatabase,
+    running_service,
+)
+from snowrail_testkit.tokens import TokenIssuer
+
+from .support import ALICE, BOB, CAROL, ChainMonitor, Conversation, Person, running_monitor, write_chains
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> TokenIssuer:
+    """Signs the tokens that chat believes."""
+    return TokenIssuer.create(tmp_path)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def monitor() -> AsyncIterator[ChainMonitor]:
+    """A chain monitor."""
+    async with running_monitor() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database(create_database: CreateDatabase) -> TestDatabase:
+    """Chat's database."""
+    return await create_database("snowrail_chat")
+
+
+@pytest.fixture
+def settings(
+    broker: Broker, database: TestDatabase, monitor: ChainMonitor, issuer: TokenIssuer, tmp_path: Path
+) -> Settings:
+    """Chat's settings."""
+    return broker.settings(
+        Settings,
+        "chat",
+        database,
+        chains_file=write_chains(tmp_path),
+        chain_monitor_url=monitor.url,
+        jwt_public_keys_file=issuer.jwks_file,
+        balances_timeout_seconds=0.3,
+        balances_pause_seconds=0.2,
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chat(settings: Settings, clock: FakeClock) -> AsyncIterator[RunningService]:
+    """Chat, whose time the test sets."""
+    async with running_service(service, settings, clock) as running:
+        yield running
+
+
+@pytest.fixture
+def talk(broker: Broker, build: Builder, clock: FakeClock, chat: RunningService) -> Conversation:
+    """People who talk to it."""
+    return Conversation(broker, build, clock, chat)
+
+
+@pytest.fixture
+def alice() -> Person:
+    """Somebody with a wallet."""
+    return Person("alice", ALICE)
+
+
+@pytest.fixture
+def bob() -> Person:
+    """Somebody else."""
+    return Person("bob", BOB)
+
+
+@pytest.fixture
+def carol() -> Person:
+    """A third person."""
+    return Person("carol", CAROL)

@@ -1,0 +1,365 @@
+"""A payment after its preview: signing, cards in place, cancelling, deposits."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+
+from snowrail_chain.abi import cancel_calldata, deposit_calldata, fund_calldata, return_expired_calldata
+from snowrail_chain.eip712 import Order
+from snowrail_chat.domain.values import short_id
+from snowrail_events import (
+    FeedEventV1,
+    IntentAuthoriseV1,
+    IntentCancelledV1,
+    IntentCancelV1,
+    IntentCreatedV1,
+    IntentCreateV1,
+    IntentRejectedV1,
+    PaymentBlockedV1,
+    PaymentCancelledV1,
+    PaymentFailedV1,
+    PaymentSucceededV1,
+)
+from snowrail_testkit import eventually
+
+from .support import BOB, CHAIN_ID, ESCROW, TX, Conversation, Person, actions_of, rows_of
+
+SIGNATURE = f"0x{'5a' * 65}"
+APPROVAL = {"chain_id": CHAIN_ID, "to": ESCROW, "data": "0x02", "value": 0, "purpose": "approve"}
+
+
+class Payment:
+    """One payment with its preview shown."""
+
+    def __init__(self, talk: Conversation, owner: Person, intent: IntentCreatedV1, message_id: UUID) -> None:
+        self.talk = talk
+        self.owner = owner
+        self.intent = intent
+        self.message_id = message_id
+        self.id = short_id(intent.intent_id)
+
+    async def shown(self, status: str) -> dict[str, Any]:
+        """Return the data of the feed event in which the payment's card has this status."""
+
+        async def arrived() -> Any:
+            for event in await self.talk.feed(self.message_id):
+                if event.data["card"]["status"] == status:
+                    return event.data
+            return None
+
+        return await eventually(arrived)
+
+    @property
+    def order(self) -> Order:
+        terms = self.intent.order.model_dump(exclude={"salt"})
+        return Order(**terms, salt=bytes.fromhex(self.intent.order.salt[2:]))
+
+
+async def start(talk: Conversation, person: Person, line: str, **changes: Any) -> Payment:
+    message_id = await talk.say(person, line)
+    intent = await talk.create(await talk.published(IntentCreateV1), **changes)
+    payment = Payment(talk, person, intent, message_id)
+    await payment.shown("awaiting_authorisation")
+    return payment
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def token_payment(talk: Conversation, alice: Person) -> Payment:
+    """A payment that is signed for."""
+    return await start(talk, alice, f"/pay {BOB} 2 USDC")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def coin_payment(talk: Conversation, alice: Person) -> Payment:
+    """A payment that is funded."""
+    return await start(talk, alice, f"/pay {BOB} 2 CRO")
+
+
+async def test_a_signature_goes_to_the_intent_service_which_answers(
+    token_payment: Payment, alice: Person
+) -> None:
+    talk = token_payment.talk
+    message_id = await talk.say(alice, f"/confirm {token_payment.id} {SIGNATURE}")
+    command: IntentAuthoriseV1 = await talk.published(IntentAuthoriseV1)
+    assert (command.intent_id, command.request_id) == (token_payment.intent.intent_id, message_id)
+    assert command.signature == SIGNATURE
+    await talk.update(token_payment.intent, 2, "armed", request_id=message_id)
+    data = await talk.answer(message_id)
+    assert data["card"]["status"] == "armed"
+    assert "Sign" not in actions_of(data["card"])
+    assert data["card"]["version"] > 1
+
+
+async def test_a_refused_signature_is_told(token_payment: Payment, alice: Person) -> None:
+    talk = token_payment.talk
+    message_id = await talk.say(alice, f"/confirm {SIGNATURE}")
+    command: IntentAuthoriseV1 = await talk.published(IntentAuthoriseV1)
+    await talk.broker.probe.publish(
+        talk.build(
+            IntentRejectedV1,
+            intent_id=command.intent_id,
+            user_id=alice.user_id,
+            request_id=message_id,
+            command="authorise",
+            code="wrong_signature",
+            detail="It was signed by another account.",
+        )
+    )
+    card = (await talk.answer(message_id))["card"]
+    assert (card["status"], card["notes"]) == ("wrong_signature", ["It was signed by another account."])
+    assert actions_of(card)["Show payment"]["command"] == f"/status {token_payment.id}"
+
+
+async def test_the_card_follows_the_payment_in_place(token_payment: Payment) -> None:
+    talk, intent = token_payment.talk, token_payment.intent
+    first = await token_payment.shown("awaiting_authorisation")
+    await talk.update(intent, 2, "due")
+    await talk.pay(intent, version=1, status="executing", step="submitted", tx_hash=TX)
+    pending = await token_payment.shown("pending")
+    assert pending["message_id"] == first["message_id"]
+    assert pending["replaces"] == pending["card"]["card_id"] == first["card"]["card_id"]
+    assert rows_of(pending["card"])["Transaction"] == TX
+    assert rows_of(pending["card"])["Explorer"] == f"https://explorer.example/tx/{TX}"
+    await talk.pay(intent, version=2, status="executing", step="included", tx_hash=TX)
+    await token_payment.shown("confirmed")
+    await talk.pay(intent, PaymentSucceededV1, version=3, tx_hash=TX, attempt=1, block_number=7)
+    final = await token_payment.shown("final")
+    assert final["card"]["progress"] == {"done": 6, "total": 6}
+    assert final["card"]["actions"] == []
+    assert rows_of(final["card"])["Block"] == "7"
+    versions = [event.data["card"]["version"] for event in await talk.feed(token_payment.message_id)]
+    assert versions == sorted(versions)
+    stored = await talk.fetch("SELECT card FROM message WHERE in_reply_to = $1", token_payment.message_id)
+    assert stored[0]["card"] == final["card"]
+
+
+async def test_what_comes_late_or_twice_changes_nothing(token_payment: Payment) -> None:
+    talk, intent = token_payment.talk, token_payment.intent
+    await talk.pay(intent, PaymentSucceededV1, version=3, tx_hash=TX, attempt=1)
+    await token_payment.shown("final")
+    before = len(await talk.feed())
+    await talk.pay(intent, version=2, status="executing", step="included", tx_hash=TX)
+    await talk.update(intent, 1, "expired")
+    marker = await talk.say(token_payment.owner, "/help")
+    await talk.answer(marker)
+    assert len(await talk.feed()) == before + 1
+    card = await talk.ask(token_payment.owner, f"/status {token_payment.id}")
+    assert card["status"] == "final"
+
+
+async def test_events_that_come_before_their_intent_wait_for_it(talk: Conversation, alice: Person) -> None:
+    message_id = await talk.say(alice, f"/pay {BOB} 2 USDC")
+    command: IntentCreateV1 = await talk.published(IntentCreateV1)
+    values = {"recipient": BOB, "token": command.token, "amount": command.amount, "payer": command.payer}
+    early = talk.build(IntentCreatedV1, intent_id=command.intent_id, user_id=alice.user_id, **values)
+    await talk.pay(early, version=1, status="executing", step="included", tx_hash=TX)
+    await talk.update(early, 2, "due")
+
+    async def parked() -> bool:
+        return len(await talk.fetch("SELECT 1 FROM parked_message")) == 2
+
+    await eventually(parked)
+    intent = await talk.create(command)
+    await Payment(talk, alice, intent, message_id).shown("confirmed")
+
+
+@pytest.mark.parametrize(
+    ("event", "values", "status", "reason"),
+    [
+        (PaymentFailedV1, {"code": "reverted", "detail": "It was refused."}, "failed", "It was refused."),
+        (PaymentFailedV1, {"code": "rail_closed"}, "failed", "Rail closed."),
+        (PaymentBlockedV1, {"reasons": ("new_payee", "velocity")}, "blocked", "New payee. Velocity."),
+        (PaymentCancelledV1, {}, "cancelled", None),
+    ],
+)  # fmt: skip
+async def test_an_end_without_payment_says_why(
+    token_payment: Payment, event: type[Any], values: dict[str, Any], status: str, reason: str | None
+) -> None:
+    await token_payment.talk.pay(token_payment.intent, event, version=2, **values)
+    card = (await token_payment.shown(status))["card"]
+    assert rows_of(card).get("Reason") == reason
+    assert "Sign" not in actions_of(card)
+
+
+async def test_a_failed_native_payment_offers_its_deposit_back(coin_payment: Payment) -> None:
+    await coin_payment.talk.pay(coin_payment.intent, PaymentFailedV1, version=2, code="reverted")
+    actions = actions_of((await coin_payment.shown("failed"))["card"])
+    assert actions["Withdraw deposit"]["command"] == f"/withdraw {coin_payment.id}"
+
+
+async def test_cancelling_off_chain_answers_and_updates(coin_payment: Payment, alice: Person) -> None:
+    talk, intent = coin_payment.talk, coin_payment.intent
+    message_id = await talk.say(alice, f"/cancel {coin_payment.id}")
+    command: IntentCancelV1 = await talk.published(IntentCancelV1)
+    assert (command.intent_id, command.request_id) == (intent.intent_id, message_id)
+    await talk.update(intent, 2, "cancelled")
+    card = (await talk.answer(message_id))["card"]
+    assert card["status"] == "cancelled"
+    assert card["actions"] == []
+    stored = await talk.fetch("SELECT card FROM message WHERE in_reply_to = $1", coin_payment.message_id)
+    assert stored[0]["card"]["status"] == "cancelled"
+
+
+async def test_a_cancellation_fact_alone_answers_too(coin_payment: Payment, alice: Person) -> None:
+    talk, intent = coin_payment.talk, coin_payment.intent
+    message_id = await talk.say(alice, f"/cancel {coin_payment.id}")
+    await talk.settled(message_id)
+    await talk.broker.probe.publish(
+        talk.build(IntentCancelledV1, intent_id=intent.intent_id, user_id=alice.user_id, on_chain=True)
+    )
+    card = (await talk.answer(message_id))["card"]
+    assert (card["status"], rows_of(card)["Reason"]) == (
+        "cancelled",
+        "Cancelled on the chain: it can never execute.",
+    )
+
+
+async def test_a_cancellation_on_chain_is_offered_to_the_wallet(coin_payment: Payment, alice: Person) -> None:
+    talk = coin_payment.talk
+    message_id = await talk.say(alice, f"/cancel {coin_payment.id}")
+    await talk.settled(message_id)
+    step = {**APPROVAL, "data": "0x03", "purpose": "cancel"}
+    await talk.update(coin_payment.intent, 2, "armed", request_id=message_id, next_step=step)
+    action = actions_of((await talk.answer(message_id))["card"])["Cancel on chain"]
+    assert (action["style"], action["sign"]["transaction"]["data"]) == ("danger", "0x03")
+
+
+async def test_a_missing_approval_is_offered_after_the_signature(token_payment: Payment) -> None:
+    talk = token_payment.talk
+    await talk.update(
+        token_payment.intent, 2, "awaiting_approval", reason="approval_missing", next_step=APPROVAL
+    )
+    card = (await token_payment.shown("awaiting_approval"))["card"]
+    assert list(actions_of(card)) == ["Approve", "Cancel"]
+    assert rows_of(card)["Reason"] == "The escrow may not move this token for you yet; approve it."
+
+
+async def test_terms_that_were_edited_elsewhere_are_not_signed_here(token_payment: Payment) -> None:
+    talk, intent = token_payment.talk, token_payment.intent
+    await talk.update(intent, 2, "awaiting_authorisation", amount=5, order_hash=f"0x{'9' * 64}")
+
+    async def changed() -> Any:
+        return [e for e in await talk.feed(token_payment.message_id) if e.data["card"]["version"] > 1]
+
+    card = (await eventually(changed))[0].data["card"]
+    assert "Sign" not in actions_of(card)
+    assert "changed elsewhere" in " ".join(card["notes"])
+
+
+async def test_confirm_and_status_show_the_card_again(coin_payment: Payment, alice: Person) -> None:
+    talk = coin_payment.talk
+    for line in (
+        "/confirm",
+        f"/confirm {coin_payment.id}",
+        f"/preview {coin_payment.id}",
+        f"/status {coin_payment.id}",
+    ):
+        message_id = await talk.say(alice, line)
+        data = await talk.answer(message_id)
+        assert data["replaces"] is None
+        assert data["card"]["card_id"] == (await talk.answer(coin_payment.message_id))["card"]["card_id"]
+        assert "Sign" in actions_of(data["card"])
+
+
+async def test_confirm_asks_which_of_several(talk: Conversation, alice: Person) -> None:
+    assert (await talk.ask(alice, "/confirm"))["status"] == "nothing_waits"
+    first = await start(talk, alice, f"/pay {BOB} 1 CRO")
+    await talk.say(alice, f"/pay {BOB} 2 CRO")
+    second = await talk.create(await talk.published(IntentCreateV1, 2))
+    await talk.published(FeedEventV1, 3)
+    card = await talk.ask(alice, f"/confirm {SIGNATURE}")
+    assert card["status"] == "choose"
+    assert {action["command"] for action in card["actions"]} == {
+        f"/confirm {first.id}", f"/confirm {short_id(second.intent_id)}"
+    }  # fmt: skip
+
+
+async def test_ids_are_resolved_per_user_and_never_guessed(
+    coin_payment: Payment, alice: Person, bob: Person
+) -> None:
+    talk = coin_payment.talk
+    assert (await talk.ask(bob, f"/status {coin_payment.id}"))["status"] == "id_unknown"
+    assert (await talk.ask(alice, f"/status {coin_payment.intent.intent_id}"))[
+        "status"
+    ] == "awaiting_authorisation"
+    twin = UUID(hex=coin_payment.intent.intent_id.hex[:8] + uuid4().hex[8:])
+    await talk.broker.probe.publish(coin_payment.intent.model_copy(update={"intent_id": twin}))
+    await eventually(lambda: talk.fetch("SELECT 1 FROM intent WHERE intent_id = $1", twin))
+    card = await talk.ask(alice, f"/status {coin_payment.id}")
+    assert card["status"] == "id_ambiguous"
+    longer = coin_payment.intent.intent_id.hex[:16]
+    assert (await talk.ask(alice, f"/status {longer}"))["status"] == "awaiting_authorisation"
+
+
+async def test_a_deposit_is_built_for_the_wallet(coin_payment: Payment, alice: Person) -> None:
+    card = await coin_payment.talk.ask(alice, f"/deposit {coin_payment.id} 0.5")
+    transaction = actions_of(card)["Sign"]["sign"]["transaction"]
+    assert transaction["data"] == f"0x{fund_calldata(coin_payment.order).hex()}"
+    assert (transaction["to"], transaction["value"]) == (ESCROW, str(5 * 10**17))
+    assert "1.5 CRO would still be missing" in " ".join(card["notes"])
+
+
+async def test_a_deposit_of_a_token_is_built_for_the_wallet(talk: Conversation, alice: Person) -> None:
+    payment = await start(talk, alice, f"/pay {BOB} 2 USDC", approval=APPROVAL)
+    card = await talk.ask(alice, f"/deposit {payment.id} 2")
+    assert list(actions_of(card)) == ["Approve", "Sign", "Show payment"]
+    transaction = actions_of(card)["Sign"]["sign"]["transaction"]
+    assert transaction["data"] == f"0x{deposit_calldata(payment.order, 2_000_000).hex()}"
+    assert transaction["value"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("/deposit {id} 2.5", "amount_above_order"),
+        ("/deposit {id} 0.0000000000000000001", "amount_too_precise"),
+    ],
+)
+async def test_deposits_that_make_no_sense_are_refused(
+    coin_payment: Payment, alice: Person, line: str, status: str
+) -> None:
+    card = await coin_payment.talk.ask(alice, line.format(id=coin_payment.id))
+    assert card["status"] == status
+    assert rows_of(card)["Line"].split("\n")[1].index("^") == len(f"/deposit {coin_payment.id} ")
+
+
+async def test_a_withdrawal_cancels_until_the_order_expires_and_returns_afterwards(
+    coin_payment: Payment, alice: Person
+) -> None:
+    talk = coin_payment.talk
+    card = await talk.ask(alice, f"/withdraw {coin_payment.id}")
+    before = actions_of(card)["Sign"]["sign"]["transaction"]
+    assert before["data"] == f"0x{cancel_calldata(coin_payment.order).hex()}"
+    talk.clock.set(coin_payment.intent.expires_at)
+    talk.clock.advance(1)
+    card = await talk.ask(alice, f"/withdraw {coin_payment.id}")
+    after = actions_of(card)["Sign"]["sign"]["transaction"]
+    assert after["data"] == f"0x{return_expired_calldata(coin_payment.order).hex()}"
+    assert rows_of(card)["To"] == alice.address
+
+
+async def test_nothing_is_withdrawn_from_what_was_paid(coin_payment: Payment, alice: Person) -> None:
+    await coin_payment.talk.pay(coin_payment.intent, PaymentSucceededV1, version=3, tx_hash=TX, attempt=1)
+    await coin_payment.shown("final")
+    for line in (f"/withdraw {coin_payment.id}", f"/deposit {coin_payment.id} 1"):
+        card = await coin_payment.talk.ask(alice, line)
+        assert card["status"] in ("nothing_to_withdraw", "not_open")
+
+
+async def test_nothing_is_withdrawn_twice(coin_payment: Payment, alice: Person) -> None:
+    await coin_payment.talk.update(coin_payment.intent, 2, "cancelled", refunded=2 * 10**18)
+    card = (await coin_payment.shown("cancelled"))["card"]
+    assert rows_of(card)["Returned"] == "2 CRO (price unavailable)"
+    card = await coin_payment.talk.ask(alice, f"/withdraw {coin_payment.id}")
+    assert card["status"] == "nothing_to_withdraw"
+
+
+async def test_an_intent_made_elsewhere_is_known_but_not_announced(talk: Conversation, alice: Person) -> None:
+    command = talk.build(IntentCreateV1, user_id=alice.user_id, payer=alice.address, recipient=BOB)
+    intent = await talk.create(command)
+    await eventually(lambda: talk.fetch("SELECT 1 FROM intent"))
+    card = await talk.ask(alice, f"/status {short_id(intent.intent_id)}")
+    assert card["status"] == "awaiting_authorisation"
+    assert len(await talk.feed()) == 1
