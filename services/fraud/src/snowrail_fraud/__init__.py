@@ -1,0 +1,1 @@
+"""Fraud: scores payments before they move; lists, reviews, feedback."""

@@ -1,0 +1,1 @@
+"""Pure rules of fraud: features, rules, models, scores, reviews."""

@@ -1,0 +1,1 @@
+"""Tables and SQL of fraud, nothing else. Addresses are stored in lower case."""
