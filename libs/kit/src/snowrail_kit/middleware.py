@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from opentelemetry import trace
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from snowrail_kit.problems import Problem
@@ -23,10 +24,6 @@ _API_CONTENT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-a
 _UNMEASURED = {"/health/live", "/health/ready", "/metrics"}
 
 
-class BodyTooLarge(Exception):
-    """The request's body is larger than the service accepts."""
-
-
 class ChassisMiddleware:
     """Bounds the body, sets security headers, records a span and the time to answer."""
 
@@ -34,47 +31,27 @@ class ChassisMiddleware:
         self._app = app
         self._body_limit_bytes = body_limit_bytes
         self._documentation_paths = documentation_paths
+        self._too_large = f"The body may have at most {body_limit_bytes} bytes."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = str(scope["path"])
+        path, method = str(scope["path"]), str(scope["method"])
         headers = dict(scope["headers"])
-        extra = [*_SECURITY_HEADERS]
-        if not path.startswith(self._documentation_paths):
-            extra.append(_API_CONTENT_POLICY)
         status = 500
         started = time.monotonic()
-        received_bytes = 0
-        response_started = False
 
-        async def bounded_receive() -> Message:
-            nonlocal received_bytes
-            message = await receive()
-            received_bytes += len(message.get("body", b""))
-            if received_bytes > self._body_limit_bytes:
-                raise BodyTooLarge
-            return message
-
-        async def marked_send(message: Message) -> None:
-            nonlocal status, response_started
+        async def watched_send(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                response_started = True
-                present = {name for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *((name, value) for name, value in extra if name not in present),
-                ]
+                self._add_headers(message, path)
             await send(message)
 
-        too_large = Problem(
-            413, "body_too_large", f"The body may have at most {self._body_limit_bytes} bytes."
-        )
         span = tracer.start_span(
-            f"{scope['method']} {path if path in _UNMEASURED else 'http'}",
+            f"{method} http",
             context=context_of(headers.get(b"traceparent", b"").decode("latin-1") or None),
             kind=trace.SpanKind.SERVER,
         )
@@ -82,19 +59,37 @@ class ChassisMiddleware:
             try:
                 length = headers.get(b"content-length", b"0")
                 if length.isdigit() and int(length) > self._body_limit_bytes:
-                    await too_large.response()(scope, receive, marked_send)
+                    refusal = Problem(413, "body_too_large", self._too_large)
+                    await refusal.response()(scope, receive, watched_send)
                 else:
-                    await self._app(scope, bounded_receive, marked_send)
-            except BodyTooLarge:
-                if not response_started:
-                    await too_large.response()(scope, receive, marked_send)
+                    await self._app(scope, self._bounded(receive), watched_send)
             finally:
                 route = getattr(scope.get("route"), "path", "unmatched")
-                span.update_name(f"{scope['method']} {route}")
+                span.update_name(f"{method} {route}")
                 if path not in _UNMEASURED:
-                    HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(
-                        time.monotonic() - started
-                    )
+                    HTTP_SECONDS.labels(method, route, str(status)).observe(time.monotonic() - started)
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """Count what is received. HTTPException is the one error that FastAPI's body parsing lets through."""
+        received_bytes = 0
+
+        async def bounded() -> Message:
+            nonlocal received_bytes
+            message = await receive()
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > self._body_limit_bytes:
+                raise HTTPException(413, self._too_large)
+            return message
+
+        return bounded
+
+    def _add_headers(self, message: Message, path: str) -> None:
+        extra = [*_SECURITY_HEADERS]
+        if not path.startswith(self._documentation_paths):
+            extra.append(_API_CONTENT_POLICY)
+        present = {name for name, _ in message["headers"]}
+        added = [(name, value) for name, value in extra if name not in present]
+        message["headers"] = [*message["headers"], *added]
 
 
 def install_middleware(app: FastAPI, settings: ServiceSettings) -> None:
@@ -104,7 +99,7 @@ def install_middleware(app: FastAPI, settings: ServiceSettings) -> None:
         CORSMiddleware,
         allow_origins=[f"{origin.scheme}://{origin.netloc}"],
         allow_credentials=False,
-        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "traceparent"],
         max_age=600,
     )
