@@ -16,6 +16,8 @@ from snowrail_chain.signer import (
     NotSelfTransfer,
     Signer,
     Transaction,
+    effect_digest,
+    read_transaction,
 )
 
 # Publicly known development key of anvil, for chains that hold nothing of value.
@@ -105,3 +107,21 @@ async def test_memory_is_bounded_and_keeps_the_latest_nonces() -> None:
         with pytest.raises(NonceConflict):
             await signer.sign_transaction(replace(TRANSACTION, nonce=nonce, value=9))
     await signer.sign_transaction(replace(TRANSACTION, nonce=0, value=9))
+
+
+async def test_a_signed_transaction_reads_back_as_what_was_signed() -> None:
+    changes: list[dict[str, Any]] = [{}, {"to": None, "data": b"\x60"}, {"nonce": 0, "value": 0, "data": b""}]
+    for change in changes:
+        wanted = replace(TRANSACTION, **change)
+        signed = await LocalSigner(DEV_KEY, 338).sign_transaction(wanted)
+        read = read_transaction(signed.raw)
+        assert read == wanted
+        assert effect_digest(read) == effect_digest(wanted)
+    assert effect_digest(TRANSACTION) != effect_digest(replace(TRANSACTION, data=b"\x01"))
+    assert effect_digest(TRANSACTION) == effect_digest(replace(TRANSACTION, max_fee_per_gas=10**12))
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x01\xc0", b"\x02", b"\x02\xc0", b"\x02\x01\x02", b"\x02\xc3\x01"])
+def test_other_bytes_are_no_transaction(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="not an EIP-1559 transaction"):
+        read_transaction(raw)

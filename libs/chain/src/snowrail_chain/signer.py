@@ -5,11 +5,13 @@ Sources: https://eips.ethereum.org/EIPS/eip-1559, https://eips.ethereum.org/EIPS
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
+from rlp import decode as untyped_rlp_decode
 from rlp import encode as untyped_rlp_encode
+from rlp.exceptions import RLPException
 
 from snowrail_chain.addresses import checksum_address
 
@@ -131,7 +133,7 @@ class LocalSigner:
             if transaction.to != self._address or transaction.value != 0 or transaction.data != b"":
                 raise NotSelfTransfer("a self-transfer goes to the signer, without value and data")
         else:
-            effect = _effect(transaction)
+            effect = effect_digest(transaction)
             if self._effects.setdefault(transaction.nonce, effect) != effect:
                 raise NonceConflict(f"nonce {transaction.nonce} was signed for another effect")
             if len(self._effects) > self._max_remembered_nonces:
@@ -139,7 +141,8 @@ class LocalSigner:
         return _sign(self._key, transaction)
 
 
-def _effect(transaction: Transaction) -> bytes:
+def effect_digest(transaction: Transaction) -> bytes:
+    """Return the 32 bytes that stand for what a transaction does: its callee, value and data."""
     return keccak(_rlp([_address(transaction.to), transaction.value.to_bytes(32, "big"), transaction.data]))
 
 
@@ -175,3 +178,28 @@ def _integer(value: int) -> bytes:
 
 def _address(address: str | None) -> bytes:
     return b"" if address is None else bytes.fromhex(address[2:])
+
+
+def read_transaction(raw: bytes) -> Transaction:
+    """Return what a signed EIP-1559 transaction does and bids, from its bytes.
+
+    Raises:
+        ValueError: The bytes are not those of such a transaction.
+    """
+    if raw[:1] != _DYNAMIC_FEE_TYPE:
+        raise ValueError("not an EIP-1559 transaction")
+    try:
+        fields = cast("list[Any]", untyped_rlp_decode(raw[1:]))
+        chain_id, nonce, priority_fee, max_fee, gas_limit, to, value, data = fields[:8]
+        return Transaction(
+            chain_id=int.from_bytes(chain_id, "big"),
+            nonce=int.from_bytes(nonce, "big"),
+            to=checksum_address(to) if to else None,
+            value=int.from_bytes(value, "big"),
+            data=data,
+            gas_limit=int.from_bytes(gas_limit, "big"),
+            max_fee_per_gas=int.from_bytes(max_fee, "big"),
+            max_priority_fee_per_gas=int.from_bytes(priority_fee, "big"),
+        )
+    except (RLPException, TypeError, ValueError) as problem:
+        raise ValueError(f"not an EIP-1559 transaction: {problem}") from problem
