@@ -21,7 +21,7 @@ class StepState(StrEnum):
 
     DONE = "done"
     CURRENT = "current"
-    TODO = "todo"
+    AHEAD = "ahead"
     FAILED = "failed"
     SKIPPED = "skipped"
 
@@ -29,7 +29,7 @@ class StepState(StrEnum):
 _STEP_MARKS = {
     StepState.DONE: "x",
     StepState.CURRENT: ">",
-    StepState.TODO: " ",
+    StepState.AHEAD: " ",
     StepState.FAILED: "!",
     StepState.SKIPPED: "-",
 }

@@ -125,7 +125,7 @@ def _stopped(status: str, plan: list[str], at: str) -> Standing:
 
 
 def _steps(
-    plan: list[str], current: str, state: StepState, after: StepState = StepState.TODO
+    plan: list[str], current: str, state: StepState, after: StepState = StepState.AHEAD
 ) -> tuple[Step, ...]:
     position = plan.index(current)
     return tuple(
