@@ -6,13 +6,14 @@ publish for each message: the same driver, broker, settings, and number in fligh
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 from nats.aio.msg import Msg
 
 from snowrail_events import FraudAssessedV1, FraudAssessV1
@@ -24,9 +25,14 @@ from snowrail_kit.schema import chassis_statements
 from snowrail_kit.service import Runtime, Service
 from snowrail_kit.settings import ServiceSettings
 from snowrail_kit.unit_of_work import Transaction
-from snowrail_testkit import Broker, TestDatabase, running_service
+from snowrail_testkit import Broker, Identities, TestDatabase, running_service
+from snowrail_testkit.broker import running_broker
+from snowrail_testkit.databases import Databases
+from snowrail_testkit.servers import JetStreamServer, PostgresServer
 
 IN_FLIGHT = 256
+SET_BASED_EVENTS = 20_000
+NAIVE_EVENTS = 3_000
 ADDRESS = "0x" + "11" * 20
 TOKEN = f"31337:{ADDRESS}"
 
@@ -171,3 +177,23 @@ async def _handle_one(bus: Bus, pool: Any, message: Msg) -> None:
     async with pool.acquire() as connection:
         await connection.execute("UPDATE outbox SET sent_at = now() WHERE event_id = $1", event_id)
     await message.ack()
+
+
+@pytest.mark.bench
+@pytest.mark.asyncio(loop_scope="session")
+async def test_one_hop(
+    start_nats: Callable[..., JetStreamServer], start_postgres: Callable[..., PostgresServer], table: Any
+) -> None:
+    """Both ways, each on a broker and a database of its own that sync every commit to disk."""
+    postgres = start_postgres(fsync="on", synchronous_commit="on", full_page_writes="on")
+    databases = Databases(postgres)
+    rates: dict[str, float] = {}
+    for name, run, count in (("set-based", set_based, SET_BASED_EVENTS), ("naive", naive, NAIVE_EVENTS)):
+        identities = Identities.generate()
+        async with running_broker(start_nats(identities.configuration()), identities) as broker:
+            database = await databases.create("snowrail_fraud", lambda _module, _url: None)
+            await prepare(database)
+            rates[name] = await run(broker, database, count)
+    table.add(
+        "one hop with inbox, state and outbox", rates["set-based"], "events/s", ">= 3000", rates["naive"]
+    )
