@@ -317,9 +317,12 @@ contract IntentEscrow is IntentEscrowNotices, AccessControl, Pausable, Reentranc
         bytes32 orderHash = order.hash();
         OrderState memory state = _states[orderHash];
         if (state.cancelled) revert OrderCancelled();
-        uint256 maximum = (order.amount + order.maxFee) * (order.maxExecutions - state.executed) - state.deposited;
-        if (amount > maximum) revert DepositAboveOrder(maximum, amount);
-        // casting is safe: the maximum is below (2^128 + 2^128) * 2^32
+        uint256 limit = (order.amount + order.maxFee) * (order.maxExecutions - state.executed);
+        // fees that were not taken may have left more than the rest can spend, so nothing is subtracted from the limit
+        if (amount > limit || state.deposited > limit - amount) {
+            revert DepositAboveOrder(limit, state.deposited, amount);
+        }
+        // casting is safe: the limit is below (2^128 + 2^128) * 2^32
         state.deposited += uint208(amount);
         if (byPayer) state.authorised = true;
         _states[orderHash] = state;

@@ -56,8 +56,8 @@ interface IntentEscrowNotices {
     error NothingToMove();
     /// @notice The deposit does not cover the execution.
     error InsufficientDeposit(uint256 required, uint256 deposited);
-    /// @notice The deposit would exceed all that the order can still spend.
-    error DepositAboveOrder(uint256 maximum, uint256 given);
+    /// @notice `deposited` and `given` together would exceed `limit`, all that the order can still spend.
+    error DepositAboveOrder(uint256 limit, uint256 deposited, uint256 given);
     /// @notice The payer's wallet would keep less than the order demands.
     error SafetyBufferBroken(uint256 safetyBuffer, uint256 remaining);
     /// @notice The token moved another amount than asked, as tokens that take a fee on transfer do.

@@ -136,7 +136,8 @@ class EscrowModel:
 
     def agrees(self, outcome: Outcome, error: str | None) -> bool:
         """Whether the call succeeded, as predicted; fails when the prediction is another."""
-        assert (None if outcome.success else explain_revert(outcome.output).name) == error
+        actual = None if outcome.success else explain_revert(outcome.output).name
+        assert actual == error, f"{actual} instead of {error}"
         return outcome.success
 
     def execution(self, attempt: Attempt) -> Execution:

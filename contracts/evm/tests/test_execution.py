@@ -321,3 +321,18 @@ def test_gas_price_limit_is_the_default_of_these_tests(world: World) -> None:
     order = funded(world)
     assert world.execute_error(order, gas_price=GAS_PRICE_LIMIT + 1) == "GasPriceAboveLimit"
     assert world.execute(order, gas_price=GAS_PRICE_LIMIT).success
+
+
+def test_fees_that_were_not_taken_leave_no_room_for_more_deposits(world: World) -> None:
+    order = funded(world, max_fee=700, min_interval=1, max_executions=2)
+    world.chain.set_time(START_TIME + 5)
+    assert world.execute(order, 0).success
+    assert world.state(order).deposited == 2_400
+    for value in (1, 2**96):
+        world.chain.set_balance(ALICE.address, 2**97)
+        refusal = world.refusal(ALICE.address, world.escrow, fund_calldata(order), value=value)
+        assert refusal == "DepositAboveOrder"
+    assert world.execute(order, 1).success
+    before = world.chain.balance(ALICE.address)
+    world.must(ALICE.address, world.escrow, cancel_calldata(order))
+    assert world.chain.balance(ALICE.address) == before + 1_400
