@@ -1,4 +1,4 @@
-"""Chat over a real broker and database, with a chain monitor beside it."""
+"""Chat over a real broker and database, with the services it asks beside it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from snowrail_testkit import (
 )
 from snowrail_testkit.tokens import TokenIssuer
 
-from .support import ALICE, BOB, CAROL, ChainMonitor, Conversation, Person, running_monitor, write_chains
+from .support import ALICE, BOB, CAROL, Conversation, Neighbours, Person, running_neighbours, write_chains
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def issuer(tmp_path: Path) -> TokenIssuer:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def monitor() -> AsyncIterator[ChainMonitor]:
-    """A chain monitor."""
-    async with running_monitor() as running:
+async def neighbours() -> AsyncIterator[Neighbours]:
+    """The chain monitor and the intent service, as far as chat asks them."""
+    async with running_neighbours() as running:
         yield running
 
 
@@ -43,7 +43,7 @@ async def database(create_database: CreateDatabase) -> TestDatabase:
 
 @pytest.fixture
 def settings(
-    broker: Broker, database: TestDatabase, monitor: ChainMonitor, issuer: TokenIssuer, tmp_path: Path
+    broker: Broker, database: TestDatabase, neighbours: Neighbours, issuer: TokenIssuer, tmp_path: Path
 ) -> Settings:
     """Chat's settings."""
     return broker.settings(
@@ -51,10 +51,11 @@ def settings(
         "chat",
         database,
         chains_file=write_chains(tmp_path),
-        chain_monitor_url=monitor.url,
+        chain_monitor_url=neighbours.url,
+        intent_url=neighbours.url,
         jwt_public_keys_file=issuer.jwks_file,
-        balances_timeout_seconds=0.3,
-        balances_pause_seconds=0.2,
+        read_timeout_seconds=0.3,
+        read_pause_seconds=0.2,
     )
 
 

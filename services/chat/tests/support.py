@@ -68,31 +68,54 @@ def write_chains(folder: Path) -> Path:
 
 
 @dataclass
-class ChainMonitor:
-    """Answers for balances as the chain monitor does, over real HTTP."""
+class Neighbours:
+    """Answers as the chain monitor and the intent service do on their internal routes, over real HTTP.
+
+    Attributes:
+        balances: atoms by account and token.
+        transactions: bodies of answers by purpose and amount; what is missing is refused.
+        asked: what was asked about transactions, in order.
+    """
 
     url: str = ""
     balances: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    transactions: dict[tuple[str, str | None], list[dict[str, Any]]] = field(
+        default_factory=dict[tuple[str, str | None], list[dict[str, Any]]]
+    )
+    refusal: tuple[int, str, str] = (409, "intent_closed", "This intent takes no deposit any more.")
+    asked: list[tuple[str, str, str | None]] = field(default_factory=list[tuple[str, str, str | None]])
     requests: int = 0
     delay_seconds: float = 0.0
     status: int = 200
 
-    async def answer(self, request: Request) -> Response:
-        """Answer one question."""
+    async def answer_balances(self, request: Request) -> Response:
+        """Answer for balances."""
         self.requests += 1
         await asyncio.sleep(self.delay_seconds)
         body = orjson.loads(await request.body())
+        assert len(body["queries"]) <= 500, "the chain monitor refuses more"
         found = [str(self.balances.get((query["address"], query["token"]), 0)) for query in body["queries"]]
         answer = {"balances": found, "allowances": [], "gas_price": "5", "block_number": 1}
         return Response(orjson.dumps(answer), status_code=self.status, media_type="application/json")
 
+    async def answer_transactions(self, intent_id: str, purpose: str, amount: str | None = None) -> Response:
+        """Answer for transactions of an intent."""
+        self.asked.append((intent_id, purpose, amount))
+        await asyncio.sleep(self.delay_seconds)
+        built = self.transactions.get((purpose, amount))
+        if built is None:
+            status, code, detail = self.refusal
+            return Response(orjson.dumps({"code": code, "detail": detail}), status_code=status)
+        return Response(orjson.dumps({"intent_id": intent_id, "transactions": built}), self.status)
+
 
 @asynccontextmanager
-async def running_monitor() -> AsyncGenerator[ChainMonitor]:
-    """Run a chain monitor until the block ends."""
-    monitor = ChainMonitor()
+async def running_neighbours() -> AsyncGenerator[Neighbours]:
+    """Run the neighbours until the block ends."""
+    neighbours = Neighbours()
     app = FastAPI()
-    app.add_api_route("/internal/balances", monitor.answer, methods=["POST"])
+    app.add_api_route("/internal/balances", neighbours.answer_balances, methods=["POST"])
+    app.add_api_route("/internal/intents/{intent_id}/transactions", neighbours.answer_transactions)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
     # `serve` would take over the signals of the process
     serving = asyncio.create_task(server._serve())  # pyright: ignore[reportPrivateUsage]
@@ -101,9 +124,9 @@ async def running_monitor() -> AsyncGenerator[ChainMonitor]:
         return server.started
 
     await eventually(started)
-    monitor.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    neighbours.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:
-        yield monitor
+        yield neighbours
     finally:
         server.should_exit = True
         await serving

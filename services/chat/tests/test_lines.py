@@ -12,7 +12,7 @@ from snowrail_chat.settings import Settings
 from snowrail_events import FeedEventV1, IntentCreateV1, PaymentSucceededV1
 from snowrail_testkit import eventually
 
-from .support import BOB, TX, ChainMonitor, Conversation, Person, actions_of, created, rows_of
+from .support import BOB, TX, Conversation, Neighbours, Person, actions_of, created, rows_of
 
 
 async def test_a_line_that_is_repeated_is_answered_once(talk: Conversation, alice: Person) -> None:
@@ -120,10 +120,10 @@ async def test_who_waits_long_is_told_and_then_answered_in_place(
 
 
 async def test_the_wallet_shows_balances_and_what_they_are_worth(
-    talk: Conversation, alice: Person, monitor: ChainMonitor
+    talk: Conversation, alice: Person, neighbours: Neighbours
 ) -> None:
     native = "0x0000000000000000000000000000000000000000"
-    monitor.balances[alice.address, native] = 5 * 10**18
+    neighbours.balances[alice.address, native] = 5 * 10**18
     card = await talk.ask(alice, "/wallet")
     rows = rows_of(card)
     assert (rows["Address"], rows["CRO"]) == (alice.address, "5 CRO (price unavailable)")
@@ -134,28 +134,28 @@ async def test_the_wallet_shows_balances_and_what_they_are_worth(
 
 
 async def test_balances_of_a_batch_are_asked_for_once(
-    talk: Conversation, alice: Person, bob: Person, monitor: ChainMonitor
+    talk: Conversation, alice: Person, bob: Person, neighbours: Neighbours
 ) -> None:
-    monitor.delay_seconds = 0.1
+    neighbours.delay_seconds = 0.1
     for _ in range(10):
         await talk.say(alice, "/wallet")
         await talk.say(bob, "/wallet")
     await talk.published(FeedEventV1, 20)
-    assert monitor.requests < 10
+    assert neighbours.requests < 10
 
 
 @pytest.mark.parametrize(("delay", "status"), [(5.0, 200), (0.0, 503)])
 async def test_a_chain_monitor_that_does_not_answer_delays_nobody(
-    talk: Conversation, alice: Person, bob: Person, monitor: ChainMonitor, delay: float, status: int
+    talk: Conversation, alice: Person, bob: Person, neighbours: Neighbours, delay: float, status: int
 ) -> None:
-    monitor.delay_seconds, monitor.status = delay, status
+    neighbours.delay_seconds, neighbours.status = delay, status
     wallet = await talk.say(alice, "/wallet")
     await talk.say(bob, f"/pay {alice.address} 1")
     await talk.published(IntentCreateV1)
     card = (await talk.answer(wallet))["card"]
     assert card["status"] == "unavailable"
     assert "cannot be read now" in card["notes"][0]
-    monitor.delay_seconds, monitor.status = 0.0, 200
+    neighbours.delay_seconds, neighbours.status = 0.0, 200
 
     async def recovered() -> bool:
         return (await talk.ask(alice, "/wallet"))["status"] is None

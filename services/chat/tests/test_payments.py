@@ -6,8 +6,6 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
-from snowrail_chain.abi import cancel_calldata, deposit_calldata, fund_calldata, return_expired_calldata
-from snowrail_chain.eip712 import Order
 from snowrail_chat.domain.values import short_id
 from snowrail_events import (
     FeedEventV1,
@@ -24,7 +22,7 @@ from snowrail_events import (
 )
 from snowrail_testkit import eventually
 
-from .support import BOB, CHAIN_ID, ESCROW, TX, Conversation, Person, actions_of, rows_of
+from .support import BOB, CHAIN_ID, ESCROW, TX, Conversation, Neighbours, Person, actions_of, rows_of
 
 SIGNATURE = f"0x{'5a' * 65}"
 APPROVAL = {"chain_id": CHAIN_ID, "to": ESCROW, "data": "0x02", "value": 0, "purpose": "approve"}
@@ -50,11 +48,6 @@ class Payment:
             return None
 
         return await eventually(arrived)
-
-    @property
-    def order(self) -> Order:
-        terms = self.intent.order.model_dump(exclude={"salt"})
-        return Order(**terms, salt=bytes.fromhex(self.intent.order.salt[2:]))
 
 
 async def start(talk: Conversation, person: Person, line: str, **changes: Any) -> Payment:
@@ -293,67 +286,101 @@ async def test_ids_are_resolved_per_user_and_never_guessed(
     assert (await talk.ask(alice, f"/status {longer}"))["status"] == "awaiting_authorisation"
 
 
-async def test_a_deposit_is_built_for_the_wallet(coin_payment: Payment, alice: Person) -> None:
+def transaction(purpose: str, value: int = 0) -> dict[str, Any]:
+    return {"chain_id": CHAIN_ID, "to": ESCROW, "data": "0x0a", "value": str(value), "purpose": purpose}
+
+
+async def test_a_deposit_is_shown_for_the_wallet(
+    coin_payment: Payment, alice: Person, neighbours: Neighbours
+) -> None:
+    half = 5 * 10**17
+    neighbours.transactions["deposit", str(half)] = [transaction("deposit", half)]
     card = await coin_payment.talk.ask(alice, f"/deposit {coin_payment.id} 0.5")
-    transaction = actions_of(card)["Sign"]["sign"]["transaction"]
-    assert transaction["data"] == f"0x{fund_calldata(coin_payment.order).hex()}"
-    assert (transaction["to"], transaction["value"]) == (ESCROW, str(5 * 10**17))
-    assert "1.5 CRO would still be missing" in " ".join(card["notes"])
+    assert (card["status"], card["title"]) == ("awaiting_wallet", "Deposit 0.5 CRO")
+    assert actions_of(card)["Sign"]["sign"]["transaction"] == transaction("deposit", half)
+    assert "once the deposit covers its whole amount" in " ".join(card["notes"])
+    assert neighbours.asked == [(str(coin_payment.intent.intent_id), "deposit", str(half))]
 
 
-async def test_a_deposit_of_a_token_is_built_for_the_wallet(talk: Conversation, alice: Person) -> None:
-    payment = await start(talk, alice, f"/pay {BOB} 2 USDC", approval=APPROVAL)
-    card = await talk.ask(alice, f"/deposit {payment.id} 2")
+async def test_a_deposit_that_needs_an_approval_shows_both(
+    token_payment: Payment, alice: Person, neighbours: Neighbours
+) -> None:
+    neighbours.transactions["deposit", "2000000"] = [transaction("approve"), transaction("deposit")]
+    card = await token_payment.talk.ask(alice, f"/deposit {token_payment.id} 2")
     assert list(actions_of(card)) == ["Approve", "Sign", "Show payment"]
-    transaction = actions_of(card)["Sign"]["sign"]["transaction"]
-    assert transaction["data"] == f"0x{deposit_calldata(payment.order, 2_000_000).hex()}"
-    assert transaction["value"] == "0"
+    assert "Approve first" in " ".join(card["notes"])
+
+
+async def test_a_deposit_with_too_many_places_is_refused_before_anyone_is_asked(
+    coin_payment: Payment, alice: Person, neighbours: Neighbours
+) -> None:
+    card = await coin_payment.talk.ask(alice, f"/deposit {coin_payment.id} 0.0000000000000000001")
+    assert card["status"] == "amount_too_precise"
+    assert neighbours.asked == []
 
 
 @pytest.mark.parametrize(
-    ("line", "status"),
+    ("refusal", "status", "title", "word"),
     [
-        ("/deposit {id} 2.5", "amount_above_order"),
-        ("/deposit {id} 0.0000000000000000001", "amount_too_precise"),
+        (
+            (422, "deposit_out_of_range", "Deposit between 1 and 7 atoms."),
+            "deposit_out_of_range",
+            "less",
+            "2.5",
+        ),
+        ((409, "intent_closed", "It is closed."), "intent_closed", "It is closed.", "id"),
+        ((503, "chain_unavailable", "Later."), "unavailable", "Try again shortly.", "id"),
     ],
 )
-async def test_deposits_that_make_no_sense_are_refused(
-    coin_payment: Payment, alice: Person, line: str, status: str
+async def test_a_deposit_that_is_refused_says_why(
+    coin_payment: Payment,
+    alice: Person,
+    neighbours: Neighbours,
+    refusal: tuple[int, str, str],
+    status: str,
+    title: str,
+    word: str,
 ) -> None:
-    card = await coin_payment.talk.ask(alice, line.format(id=coin_payment.id))
+    neighbours.refusal = refusal
+    line = f"/deposit {coin_payment.id} 2.5"
+    card = await coin_payment.talk.ask(alice, line)
     assert card["status"] == status
-    assert rows_of(card)["Line"].split("\n")[1].index("^") == len(f"/deposit {coin_payment.id} ")
+    assert title in card["title"]
+    marked = coin_payment.id if word == "id" else word
+    assert rows_of(card)["Line"].split("\n")[1].index("^") == line.index(marked)
 
 
 async def test_a_withdrawal_cancels_until_the_order_expires_and_returns_afterwards(
-    coin_payment: Payment, alice: Person
+    coin_payment: Payment, alice: Person, neighbours: Neighbours
 ) -> None:
     talk = coin_payment.talk
+    neighbours.transactions["cancel", None] = [transaction("cancel")]
+    neighbours.transactions["return_expired", None] = [transaction("return_expired")]
     card = await talk.ask(alice, f"/withdraw {coin_payment.id}")
-    before = actions_of(card)["Sign"]["sign"]["transaction"]
-    assert before["data"] == f"0x{cancel_calldata(coin_payment.order).hex()}"
+    assert list(actions_of(card)) == ["Cancel on chain", "Show payment"]
     talk.clock.set(coin_payment.intent.expires_at)
     talk.clock.advance(1)
     card = await talk.ask(alice, f"/withdraw {coin_payment.id}")
-    after = actions_of(card)["Sign"]["sign"]["transaction"]
-    assert after["data"] == f"0x{return_expired_calldata(coin_payment.order).hex()}"
+    assert list(actions_of(card)) == ["Take back deposit", "Show payment"]
     assert rows_of(card)["To"] == alice.address
+    assert [purpose for _, purpose, _ in neighbours.asked] == ["cancel", "return_expired"]
 
 
-async def test_nothing_is_withdrawn_from_what_was_paid(coin_payment: Payment, alice: Person) -> None:
-    await coin_payment.talk.pay(coin_payment.intent, PaymentSucceededV1, version=3, tx_hash=TX, attempt=1)
-    await coin_payment.shown("final")
-    for line in (f"/withdraw {coin_payment.id}", f"/deposit {coin_payment.id} 1"):
-        card = await coin_payment.talk.ask(alice, line)
-        assert card["status"] in ("nothing_to_withdraw", "not_open")
+async def test_a_slow_intent_service_delays_no_other_line(
+    coin_payment: Payment, alice: Person, bob: Person, neighbours: Neighbours
+) -> None:
+    talk = coin_payment.talk
+    neighbours.delay_seconds = 5
+    waiting = await talk.say(alice, f"/withdraw {coin_payment.id}")
+    assert (await talk.ask(bob, "/help"))["kind"] == "help"
+    assert (await talk.answer(waiting))["card"]["status"] == "unavailable"
 
 
-async def test_nothing_is_withdrawn_twice(coin_payment: Payment, alice: Person) -> None:
-    await coin_payment.talk.update(coin_payment.intent, 2, "cancelled", refunded=2 * 10**18)
+async def test_what_came_back_is_shown(coin_payment: Payment) -> None:
+    talk = coin_payment.talk
+    await talk.update(coin_payment.intent, 2, "cancelled", refunded=2 * 10**18)
     card = (await coin_payment.shown("cancelled"))["card"]
     assert rows_of(card)["Returned"] == "2 CRO (price unavailable)"
-    card = await coin_payment.talk.ask(alice, f"/withdraw {coin_payment.id}")
-    assert card["status"] == "nothing_to_withdraw"
 
 
 async def test_an_intent_made_elsewhere_is_known_but_not_announced(talk: Conversation, alice: Person) -> None:

@@ -12,7 +12,7 @@ from snowrail_chat.domain.cards import Card
 from snowrail_chat.domain.registry import COMMANDS, MESSAGE_LIMIT, CommandSpec, RateLimit
 from snowrail_chat.parts import Parts
 from snowrail_chat.store import messages
-from snowrail_chat.usecases import lines
+from snowrail_chat.usecases import lines, preparation
 from snowrail_chat.usecases.batch import Posted
 from snowrail_chat.usecases.suggestions import suggest
 from snowrail_kit.auth import CurrentIdentity, Identity
@@ -135,7 +135,7 @@ async def post_line(
     """Run a line, as if it had been typed on the socket with the Idempotency-Key as its id."""
     message_id = derived_id("message", identity.user_id, idempotency_key)
     posted = _posted(message_id, body.text, identity, parts)
-    prepared = await lines.prepare([posted], parts)
+    prepared = await preparation.prepare([posted], parts)
 
     async def work(tx: Transaction) -> LineAnswer:
         answers = await lines.answer([posted], prepared, tx, parts)

@@ -2,7 +2,7 @@
 
 from snowrail_chain.config import ChainConfig, ChainRegistry
 from snowrail_chat.api import router
-from snowrail_chat.clients import HttpBalances
+from snowrail_chat.clients import HttpBalances, HttpTransactions, PatientClient
 from snowrail_chat.consumers import consumers
 from snowrail_chat.domain.kinds import Vocabulary
 from snowrail_chat.parts import Parts
@@ -28,14 +28,14 @@ def compose(runtime: Runtime[Settings]) -> Parts:
         chains=chains,
         chain=chain,
         vocabulary=_vocabulary(chain, settings.default_currency),
-        balances=HttpBalances(
-            runtime.http,
-            settings.chain_monitor_url,
-            chain,
-            settings.balances_timeout_seconds,
-            settings.balances_pause_seconds,
-        ),
+        balances=HttpBalances(_client(runtime, settings.chain_monitor_url), chain),
+        transactions=HttpTransactions(_client(runtime, settings.intent_url)),
     )
+
+
+def _client(runtime: Runtime[Settings], url: str) -> PatientClient:
+    settings = runtime.settings
+    return PatientClient(runtime.http, url, settings.read_timeout_seconds, settings.read_pause_seconds)
 
 
 def _vocabulary(chain: ChainConfig, default_currency: str) -> Vocabulary:

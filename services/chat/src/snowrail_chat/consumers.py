@@ -1,9 +1,9 @@
 """Subscribers of chat: each hands its batch to a use case."""
 
 from snowrail_chat.parts import Parts
-from snowrail_chat.usecases import facts, lines, projections
+from snowrail_chat.usecases import facts, lines, preparation, projections
 from snowrail_chat.usecases.batch import Posted
-from snowrail_chat.usecases.lines import Prepared
+from snowrail_chat.usecases.preparation import Prepared
 from snowrail_events import (
     ChatMessagePostedV1,
     GasPriceUpdatedV1,
@@ -38,8 +38,8 @@ consumers.on(PaymentCancelledV1)(facts.record_payments)
 
 
 async def prepare_lines(deliveries: list[Delivery[ChatMessagePostedV1]], parts: Parts) -> Prepared:
-    """Read the lines, and the balances they ask for."""
-    return await lines.prepare([_posted(delivery) for delivery in deliveries], parts)
+    """Read the lines, and ask others for what they need."""
+    return await preparation.prepare([_posted(delivery) for delivery in deliveries], parts)
 
 
 @consumers.on(ChatMessagePostedV1, prepare=prepare_lines)

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from snowrail_chain.config import ChainConfig, ChainRegistry
-from snowrail_chat.clients import Balances
+from snowrail_chat.clients import Balances, Transactions
 from snowrail_chat.domain.kinds import Vocabulary
 from snowrail_chat.settings import Settings
 from snowrail_kit.clock import Clock
@@ -30,3 +30,4 @@ class Parts:
     chain: ChainConfig
     vocabulary: Vocabulary
     balances: Balances
+    transactions: Transactions

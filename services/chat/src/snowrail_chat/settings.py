@@ -18,10 +18,11 @@ class Settings(ServiceSettings):
     """Token that is meant where a command names none."""
 
     chain_monitor_url: str = "http://127.0.0.1:8108"
-    balances_timeout_seconds: float = Field(default=1.0, gt=0, le=10)
-    """How long a batch of messages waits for balances; then cards say that they are unavailable."""
-    balances_pause_seconds: float = Field(default=2.0, ge=0, le=60)
-    """How long balances are not asked for after the chain monitor did not answer."""
+    intent_url: str = "http://127.0.0.1:8103"
+    read_timeout_seconds: float = Field(default=1.0, gt=0, le=10)
+    """How long a batch of lines waits for balances and transactions; then cards say so."""
+    read_pause_seconds: float = Field(default=2.0, ge=0, le=60)
+    """How long a service that did not answer is not asked again."""
 
     display_currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
     price_fresh_seconds: int = Field(default=120, ge=1, le=86_400)

@@ -14,8 +14,14 @@ from snowrail_chat.domain.progress import ENDED_INTENT, UNAUTHORISED
 from snowrail_chat.domain.quotes import Quotes
 from snowrail_chat.domain.values import short_id
 from snowrail_chat.domain.views import IntentView, PaymentView
+from snowrail_events.parts import UnsignedTransaction
 from snowrail_kit.ids import derived_id
 
+_WALLET_ACTIONS = {
+    "approve": ("Approve", Style.PRIMARY),
+    "cancel": ("Cancel on chain", Style.DANGER),
+    "return_expired": ("Take back deposit", Style.PRIMARY),
+}
 _HANDLING_SECONDS = 2
 """What deciding and sending take, on top of the chain's own time."""
 
@@ -131,11 +137,9 @@ def _reason(view: IntentView, payment: PaymentView | None) -> str:
 
 def _wallet_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
     """What the payer's wallet is asked to do."""
+    actions: list[Action] = [] if view.next_step is None else [wallet_action(view, view.next_step)]
     if not view.standing.is_open:
-        return (_next_step(view),) if view.next_step is not None else ()
-    actions: list[Action] = []
-    if view.next_step is not None:
-        actions.append(_next_step(view))
+        return tuple(actions)
     if view.status not in UNAUTHORISED or view.payment is not None or not view.is_as_offered:
         return tuple(actions)
     if view.approval is not None and view.next_step is None:
@@ -152,13 +156,10 @@ def _wallet_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
     return tuple(actions)
 
 
-def _next_step(view: IntentView) -> Action:
-    assert view.next_step is not None, "the caller has looked"
-    purpose = view.next_step.purpose
-    if "cancel" in purpose:
-        return transaction_action("Cancel on chain", view.intent_id, view.next_step, Style.DANGER)
-    label = "Approve" if "approv" in purpose else "Take back deposit" if "return" in purpose else "Send"
-    return transaction_action(label, view.intent_id, view.next_step)
+def wallet_action(view: IntentView, transaction: UnsignedTransaction) -> Action:
+    """Return the button for a transaction that the payer's wallet may send about a payment."""
+    label, style = _WALLET_ACTIONS.get(transaction.purpose, ("Sign", Style.PRIMARY))
+    return transaction_action(label, view.intent_id, transaction, style)
 
 
 def _other_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
@@ -174,6 +175,8 @@ def _other_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
             line = f"/pay {recipient} {quotes.amount(view.amount, view.token)}"
             actions.insert(0, Action("Edit", line, Style.SECONDARY, draft=True))
         return tuple(actions)
+    if view.next_step is not None:
+        return ()
     holds_deposit = not view.by_signature and view.refunded is None and standing.status != "cancelled"
     if holds_deposit or view.reason == "deposit_to_return":
         return (Action("Withdraw deposit", f"/withdraw {identifier}"),)

@@ -9,6 +9,9 @@ from snowrail_events.parts import UnsignedTransaction
 
 _REASONS = {
     "approval_missing": "The escrow may not move this token for you yet; approve it.",
+    "cancel_on_chain_only": "It is being executed; only a cancellation on chain can still come first.",
+    "cancellation_seen": "Your cancellation is on the chain and becomes final shortly.",
+    "cancelled_by_user": "You cancelled it.",
     "cancellation_orphaned": "The block with the cancellation left the chain; it is sent again.",
     "cancelled_on_chain": "Cancelled on the chain: it can never execute.",
     "chain_unavailable": "The chain does not answer; it is tried again.",
@@ -22,6 +25,7 @@ _REASONS = {
     "gas_price_unknown": "The gas price is not known; it waits.",
     "insufficient_funds": "Your wallet holds too little of the token.",
     "outcome_unknown": "It is not known yet whether it went through; nothing is sent again until it is.",
+    "superseded_order_funded": "You funded terms that were changed since; take that deposit back.",
     "payment_in_review": "A person looks at it before it moves.",
     "payment_reopened": "The block with the payment left the chain; the same transaction is sent again.",
 }

@@ -15,6 +15,15 @@ def tokens_of(chain: ChainConfig) -> tuple[Token, ...]:
     return tuple(Token(chain.chain_id, token.address, token.symbol, token.decimals) for token in chain.tokens)
 
 
+def token_of(chains: ChainRegistry, token_id: str) -> Token | None:
+    """Return a token by its name on the wire; None when it is not configured."""
+    try:
+        chain, token = chains.token(token_id)
+    except (InvalidTokenId, UnknownChain, UnknownToken):
+        return None
+    return Token(chain.chain_id, token.address, token.symbol, token.decimals)
+
+
 @dataclass(frozen=True, slots=True)
 class Quotes:
     """What is needed to show amounts at a time.
@@ -35,11 +44,7 @@ class Quotes:
 
     def token(self, token_id: str) -> Token | None:
         """Return a token by its name on the wire; None when it is no longer configured."""
-        try:
-            chain, token = self.chains.token(token_id)
-        except (InvalidTokenId, UnknownChain, UnknownToken):
-            return None
-        return Token(chain.chain_id, token.address, token.symbol, token.decimals)
+        return token_of(self.chains, token_id)
 
     def native_token(self, chain_id: int) -> Token | None:
         """Return the coin in which a chain takes its fees."""

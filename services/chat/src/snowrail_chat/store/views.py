@@ -72,11 +72,13 @@ async def next_cards(tx: Transaction, intent_ids: set[UUID]) -> list[IntentView]
     return [_view(row) for row in rows]
 
 
-async def matching(tx: Transaction, asked: Sequence[tuple[UUID, IdPrefix]]) -> list[list[IntentView]]:
+async def matching(
+    reader: Transaction | Database, asked: Sequence[tuple[UUID, IdPrefix]]
+) -> list[list[IntentView]]:
     """Return for each user and beginning of an id the user's intents: none, one, or two of several."""
     if not asked:
         return []
-    rows = await tx.fetch(
+    rows = await reader.fetch(
         _MATCHING,
         [user_id for user_id, _ in asked],
         [prefix.lowest for _, prefix in asked],

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from snowrail_chat.cards.answers import error_card
+from snowrail_chat.clients import TransactionAnswer, TransactionQuestion
 from snowrail_chat.domain.cards import Card
 from snowrail_chat.domain.commands import Command, render
 from snowrail_chat.domain.errors import CommandError
@@ -60,6 +61,7 @@ class Batch:
 
     Attributes:
         balances: what could be read for the wallets in it; None when the chain monitor did not answer.
+        transactions: what the intent service built; what it did not answer is missing.
         answers: cards by line.
         outcomes: what became of each line, for the metrics.
     """
@@ -68,6 +70,7 @@ class Batch:
     parts: Parts
     quotes: Quotes
     balances: Balances | None
+    transactions: Mapping[TransactionQuestion, TransactionAnswer]
     answers: dict[UUID, Card] = field(default_factory=dict[UUID, Card])
     requests: list[Request] = field(default_factory=list[Request])
     outcomes: dict[UUID, str] = field(default_factory=dict[UUID, str])

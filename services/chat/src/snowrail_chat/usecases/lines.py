@@ -1,16 +1,13 @@
 """Lines become commands, commands become answers: a batch at a time, with a fixed number of statements."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from uuid import UUID
-
-import structlog
 
 from snowrail_chat.cards.answers import limit_card
 from snowrail_chat.domain import limits as limits_domain
 from snowrail_chat.domain import registry
 from snowrail_chat.domain.cards import Card
-from snowrail_chat.domain.commands import Command, parse
+from snowrail_chat.domain.commands import Command
 from snowrail_chat.domain.errors import CommandError
 from snowrail_chat.domain.limits import Use
 from snowrail_chat.domain.registry import MESSAGE_LIMIT, RateLimit
@@ -20,41 +17,12 @@ from snowrail_chat.store import limits, messages
 from snowrail_chat.store.limits import Bucket
 from snowrail_chat.store.messages import NewLine, Reply
 from snowrail_chat.usecases import replies
-from snowrail_chat.usecases.batch import Balances, Batch, Posted, Understood
+from snowrail_chat.usecases.batch import Batch, Posted, Understood
 from snowrail_chat.usecases.commands import HANDLERS
-from snowrail_kit.consumer import Unavailable
+from snowrail_chat.usecases.preparation import Prepared, Reading
 from snowrail_kit.unit_of_work import Transaction
 
-log = structlog.get_logger("chat")
-
-Reading = Command | CommandError
 _MESSAGES = "messages"
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What was found out about a batch before its transaction.
-
-    Attributes:
-        readings: what each line means, by message.
-        balances: of the wallets that were asked for; None when they cannot be read now.
-    """
-
-    readings: Mapping[UUID, Reading]
-    balances: Balances | None
-
-
-async def prepare(posted: Sequence[Posted], parts: Parts) -> Prepared:
-    """Read lines, and the balances that some of them ask for: once for all, and never for long."""
-    readings = {line.message_id: _read(line.text, parts) for line in posted}
-    wallets = {line.address for line in posted if _name(readings[line.message_id]) == "wallet"}
-    if not wallets:
-        return Prepared(readings, {})
-    try:
-        return Prepared(readings, await parts.balances.read(wallets))
-    except Unavailable as error:
-        log.warning("balances unavailable", error=str(error), wallets=len(wallets))
-        return Prepared(readings, None)
 
 
 async def answer(
@@ -68,7 +36,8 @@ async def answer(
     fresh = await _store(posted, prepared, tx)
     if not fresh:
         return {}
-    batch = Batch(tx, parts, await replies.load_quotes(tx, parts), prepared.balances)
+    quotes = await replies.load_quotes(tx, parts)
+    batch = Batch(tx, parts, quotes, prepared.balances, prepared.transactions)
     permitted = [line for line in fresh if _is_permitted(line, prepared.readings[line.message_id], batch)]
     allowed = await _limit(permitted, prepared.readings, batch)
     by_command: dict[str, list[Understood]] = {}
@@ -83,13 +52,6 @@ async def answer(
             await handle(by_command[name], batch)
     await _finish(fresh, prepared, batch)
     return {line.message_id: batch.answers.get(line.message_id) for line in fresh}
-
-
-def _read(text: str, parts: Parts) -> Reading:
-    try:
-        return parse(text, parts.vocabulary)
-    except CommandError as error:
-        return error
 
 
 def _name(reading: Reading) -> str | None:

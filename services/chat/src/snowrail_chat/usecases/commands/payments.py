@@ -7,17 +7,25 @@ from snowrail_chat.cards.answers import notice_card
 from snowrail_chat.cards.lists import choice_card
 from snowrail_chat.cards.payment import payment_card
 from snowrail_chat.cards.transactions import deposit_card, withdraw_card
-from snowrail_chat.domain.amounts import atoms_of
+from snowrail_chat.clients import BuiltTransactions, RefusedTransactions, TransactionQuestion
+from snowrail_chat.domain.cards import Card
 from snowrail_chat.domain.errors import WordProblem
 from snowrail_chat.domain.progress import AWAITING_COVER, UNAUTHORISED
-from snowrail_chat.domain.values import Amount, IdPrefix, Signature
+from snowrail_chat.domain.values import IdPrefix, Signature
 from snowrail_chat.domain.views import IntentView
 from snowrail_chat.store import views
 from snowrail_chat.usecases.batch import Batch, Understood
+from snowrail_chat.usecases.preparation import question_of
 from snowrail_events import IntentAuthoriseV1, IntentCancelV1
 
 _CHOICES = 6
 _ID = "id"
+_OUT_OF_RANGE = "deposit_out_of_range"
+_REFUSALS = {
+    _OUT_OF_RANGE: "That is more than this payment can still take; deposit less.",
+    "nothing_to_return": "The escrow holds nothing for this payment.",
+}
+"""What is said otherwise than the intent service says it, which counts in atoms."""
 
 
 async def confirm(lines: Sequence[Understood], batch: Batch) -> None:
@@ -64,13 +72,24 @@ async def preview(lines: Sequence[Understood], batch: Batch) -> None:
 
 
 async def deposit(lines: Sequence[Understood], batch: Batch) -> None:
-    """Build the transactions that fund payments."""
-    await _each(lines, batch, _deposit)
+    """Show the transactions that fund payments."""
+
+    def show(
+        line: Understood, view: IntentView, question: TransactionQuestion, built: BuiltTransactions
+    ) -> Card:
+        assert question.amount is not None, "a deposit has an amount"
+        return deposit_card(line.posted.card_id, view, question.amount, built.transactions, batch.quotes)
+
+    await _with_transactions(lines, batch, show)
 
 
 async def withdraw(lines: Sequence[Understood], batch: Batch) -> None:
-    """Build the transactions that take deposits back."""
-    await _each(lines, batch, _withdraw)
+    """Show the transactions that take deposits back."""
+
+    def show(line: Understood, view: IntentView, _: TransactionQuestion, built: BuiltTransactions) -> Card:
+        return withdraw_card(line.posted.card_id, view, built.transactions, batch.quotes)
+
+    await _with_transactions(lines, batch, show)
 
 
 async def find_intents(lines: Sequence[Understood], batch: Batch) -> dict[UUID, IntentView]:
@@ -108,44 +127,31 @@ def _confirm(line: Understood, view: IntentView, batch: Batch) -> None:
     batch.ask(line, view.intent_id, "authorise", event)
 
 
-async def _each(
-    lines: Sequence[Understood], batch: Batch, act: Callable[[Understood, IntentView, Batch], None]
+async def _with_transactions(
+    lines: Sequence[Understood],
+    batch: Batch,
+    show: Callable[[Understood, IntentView, TransactionQuestion, BuiltTransactions], Card],
 ) -> None:
+    """Answer lines with the transactions that the intent service built for them before this transaction."""
     found = await find_intents(lines, batch)
     for line in lines:
         view = found.get(line.posted.message_id)
         if view is None:
             continue
         try:
-            act(line, view, batch)
+            question = question_of(line.command, view, batch.parts)
         except WordProblem as problem:
-            argument = "amount" if problem.code.startswith("amount") else _ID
-            batch.refuse(line.posted, line.command.at(argument, problem))
-
-
-def _deposit(line: Understood, view: IntentView, batch: Batch) -> None:
-    if not view.standing.is_open or not view.is_as_offered:
-        raise WordProblem(
-            "not_open", "This payment takes no deposit any more; /status shows where it stands."
-        )
-    token = batch.quotes.token(view.token)
-    if token is None:
-        raise WordProblem("not_open", "The token of this payment is not configured any more.")
-    atoms = atoms_of(line.command.value("amount", Amount).text, token)
-    most = (view.amount + view.order.max_fee) * view.order.max_executions
-    if atoms > most:
-        raise WordProblem(
-            "amount_above_order",
-            f"This payment can spend at most {batch.quotes.amount(most, view.token)}; deposit that or less.",
-        )
-    batch.answer(line.posted, deposit_card(line.posted.card_id, view, atoms, batch.quotes))
-
-
-def _withdraw(line: Understood, view: IntentView, batch: Batch) -> None:
-    if view.standing.status == "final" and view.order.max_executions == 1:
-        raise WordProblem("nothing_to_withdraw", "This payment is made; nothing of its deposit is left.")
-    if view.refunded:
-        raise WordProblem("nothing_to_withdraw", "The deposit of this payment was returned to you already.")
-    if not view.is_as_offered:
-        raise WordProblem("not_open", "The terms were changed elsewhere; withdraw where you changed them.")
-    batch.answer(line.posted, withdraw_card(line.posted.card_id, view, batch.quotes))
+            batch.refuse(line.posted, line.command.at("amount", problem))
+            continue
+        match batch.transactions.get(question):
+            case BuiltTransactions() as built:
+                batch.answer(line.posted, show(line, view, question, built))
+            case RefusedTransactions(code, detail):
+                argument = "amount" if code == _OUT_OF_RANGE else _ID
+                problem = WordProblem(code, _REFUSALS.get(code, detail))
+                batch.refuse(line.posted, line.command.at(argument, problem))
+            case None:
+                problem = WordProblem(
+                    "unavailable", "The transaction cannot be built now. Try again shortly."
+                )
+                batch.refuse(line.posted, line.command.at(_ID, problem))
