@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snowrail_events import PriceUpdatedV1
 from snowrail_rates.domain import CONFIRMATIONS, Limits, Price, Quote, judge, render
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -24,7 +25,7 @@ def test_the_first_price_is_believed() -> None:
     assert (verdict.price.price, verdict.changed, verdict.anomaly) == (Decimal("0.1"), True, None)
 
 
-@pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity", "-Infinity", "9e-19", "1e20", "1e300"])
 def test_what_is_no_price_is_not_believed(price: str) -> None:
     assert judge(LAST, quote(price), LIMITS, NOW).anomaly == "not_a_price"
     assert judge(None, quote(price), LIMITS, NOW).price is None
@@ -32,7 +33,18 @@ def test_what_is_no_price_is_not_believed(price: str) -> None:
 
 def test_old_and_future_quotes_are_not_believed() -> None:
     assert judge(LAST, quote("0.1", 901), LIMITS, NOW).anomaly == "stale"
-    assert judge(LAST, quote("0.1", -901), LIMITS, NOW).anomaly == "from_the_future"
+    assert judge(LAST, quote("0.1", -61), LIMITS, NOW).anomaly == "from_the_future"
+    assert judge(LAST, quote("0.1", -60), LIMITS, NOW).anomaly is None
+
+
+@pytest.mark.parametrize("price", ["1e-18", "99999999999999999999.999999999999999999"])
+def test_what_is_believed_can_be_told(price: str) -> None:
+    verdict = judge(None, quote(price), LIMITS, NOW)
+    assert verdict.price is not None
+    told = PriceUpdatedV1(
+        symbol="CRO", currency="USD", price=render(verdict.price.price), source="coingecko", observed_at=NOW
+    )
+    assert Decimal(told.price) == Decimal(price)
 
 
 def test_a_quote_older_than_the_last_price_changes_nothing() -> None:

@@ -8,6 +8,11 @@ from typing import Final
 CONFIRMATIONS: Final = 3
 """Fetches in a row that must agree before a price far from the last one is believed."""
 AGREEMENT_SHARE: Final = Decimal("0.02")
+SMALLEST_PRICE: Final = Decimal("1e-18")
+"""Smaller ones would be told as zero: events carry 18 places."""
+PRICE_LIMIT: Final = Decimal("1e20")
+CLOCK_TOLERANCE: Final = timedelta(seconds=60)
+"""How far the provider's clock may be ahead: a moment believed too far ahead would shut out those after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +63,11 @@ class Verdict:
 
 def judge(last: Price | None, quote: Quote, limits: Limits, now: datetime) -> Verdict:
     """Decide whether a quote is believed, given the last believed price."""
-    if not quote.price.is_finite() or quote.price <= 0:
+    if not quote.price.is_finite() or not SMALLEST_PRICE <= quote.price < PRICE_LIMIT:
         return Verdict(last, False, "not_a_price")
     if now - quote.updated_at > limits.quote_age:
         return Verdict(last, False, "stale")
-    if quote.updated_at > now + limits.quote_age:
+    if quote.updated_at > now + CLOCK_TOLERANCE:
         return Verdict(last, False, "from_the_future")
     believed = Price(quote.symbol, quote.currency, quote.price, quote.updated_at, now)
     if last is None:
