@@ -1,0 +1,27 @@
+"""Metrics of settlement."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+ITEMS = Counter("snowrail_settlement_items_total", "Facts told about items", ["event", "code"])
+CONTRADICTIONS = Counter(
+    "snowrail_settlement_contradictions_total",
+    "Executions of what was proven failed, and final transactions without a payment's event: alarm",
+)
+LANE_FROZEN = Gauge("snowrail_lane_frozen", "1 while the key was used elsewhere: alarm", ["chain", "signer"])
+LANE_STUCK = Gauge(
+    "snowrail_lane_stuck", "1 while something keeps the lane from going on", ["chain", "signer"]
+)
+LANE_IN_FLIGHT = Gauge(
+    "snowrail_lane_in_flight", "Signed transactions that are in no block", ["chain", "signer"]
+)
+LANE_WAITING = Gauge("snowrail_lane_waiting_items", "Items that are not signed yet", ["chain"])
+LANE_BALANCE = Gauge("snowrail_lane_balance_wei", "Native coin that pays for gas", ["chain", "signer"])
+TRANSACTIONS = Counter("snowrail_lane_transactions_total", "Transactions signed", ["chain", "kind"])
+ITEMS_PER_TRANSACTION = Histogram(
+    "snowrail_lane_items_per_transaction",
+    "Items of a transaction",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 150, 256),
+)
+SEND_ANSWERS = Counter(
+    "snowrail_lane_send_answers_total", "Answers to sent transactions", ["chain", "outcome"]
+)

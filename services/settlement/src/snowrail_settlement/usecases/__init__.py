@@ -1,0 +1,1 @@
+"""Use cases of settlement: accept commands, run lanes, apply facts."""
