@@ -60,7 +60,7 @@ def test_a_small_move_is_believed_and_an_unchanged_price_is_no_change() -> None:
 def test_a_jump_is_doubted_until_it_was_confirmed() -> None:
     price: Price | None = LAST
     for number in range(1, CONFIRMATIONS):
-        verdict = judge(price, quote("1.0"), LIMITS, NOW)
+        verdict = judge(price, quote("1.0", 30 - number), LIMITS, NOW)
         assert verdict.anomaly == "deviation"
         assert verdict.price is not None
         assert (verdict.price.price, verdict.price.doubted_times) == (Decimal("0.1"), number)
@@ -69,6 +69,16 @@ def test_a_jump_is_doubted_until_it_was_confirmed() -> None:
     assert verdict.anomaly is None
     assert verdict.price is not None
     assert verdict.price.price == Decimal("1.01")
+
+
+def test_the_same_observation_fetched_again_confirms_nothing() -> None:
+    price: Price | None = LAST
+    for _ in range(3 * CONFIRMATIONS):
+        verdict = judge(price, quote("1.0", 30), LIMITS, NOW)
+        assert verdict.anomaly == "deviation"
+        price = verdict.price
+    assert price is not None
+    assert (price.price, price.doubted_times) == (Decimal("0.1"), 1)
 
 
 def test_jumps_that_do_not_agree_confirm_nothing() -> None:

@@ -6,13 +6,16 @@ from decimal import Decimal
 from typing import Final
 
 CONFIRMATIONS: Final = 3
-"""Fetches in a row that must agree before a price far from the last one is believed."""
+"""Observations, each newer than the one before, that must agree before a price far from the last is believed.
+
+A provider answers from a cache: the same observation fetched again confirms nothing.
+"""
 AGREEMENT_SHARE: Final = Decimal("0.02")
 SMALLEST_PRICE: Final = Decimal("1e-18")
 """Smaller ones would be told as zero: events carry 18 places."""
 PRICE_LIMIT: Final = Decimal("1e20")
 CLOCK_TOLERANCE: Final = timedelta(seconds=60)
-"""How far the provider's clock may be ahead: a moment believed too far ahead would shut out those after it."""
+"""How far the provider's clock may be ahead: a moment further on would shut out those after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The last believed price, and one that is being doubted with how often it was seen in a row."""
+    """The last believed price, and one that is being doubted: how often seen in a row, and when last."""
 
     symbol: str
     currency: str
@@ -44,6 +47,7 @@ class Price:
     published_at: datetime
     doubted_price: Decimal | None = None
     doubted_times: int = 0
+    doubted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +82,13 @@ def judge(last: Price | None, quote: Quote, limits: Limits, now: datetime) -> Ve
         changed = quote.price != last.price
         return Verdict(replace(believed, published_at=last.published_at), changed, None)
     agrees = last.doubted_price is not None and _share(quote.price, last.doubted_price) <= AGREEMENT_SHARE
+    if agrees and last.doubted_at is not None and quote.updated_at <= last.doubted_at:
+        return Verdict(last, False, "deviation")
     times = last.doubted_times + 1 if agrees else 1
     if times >= CONFIRMATIONS:
         return Verdict(replace(believed, published_at=last.published_at), True, None)
-    return Verdict(replace(last, doubted_price=quote.price, doubted_times=times), False, "deviation")
+    doubted = replace(last, doubted_price=quote.price, doubted_times=times, doubted_at=quote.updated_at)
+    return Verdict(doubted, False, "deviation")
 
 
 def _share(price: Decimal, reference: Decimal) -> Decimal:

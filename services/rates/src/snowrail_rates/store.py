@@ -10,12 +10,14 @@ from snowrail_kit.unit_of_work import Transaction
 from snowrail_rates.domain import Price
 
 _SAVE = """
-INSERT INTO price (symbol, currency, price, observed_at, published_at, doubted_price, doubted_times)
+INSERT INTO price (symbol, currency, price, observed_at, published_at, doubted_price, doubted_times,
+                   doubted_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::numeric[], $4::timestamptz[], $5::timestamptz[],
-                     $6::numeric[], $7::integer[])
+                     $6::numeric[], $7::integer[], $8::timestamptz[])
 ON CONFLICT (symbol, currency) DO UPDATE
 SET price = EXCLUDED.price, observed_at = EXCLUDED.observed_at, published_at = EXCLUDED.published_at,
-    doubted_price = EXCLUDED.doubted_price, doubted_times = EXCLUDED.doubted_times
+    doubted_price = EXCLUDED.doubted_price, doubted_times = EXCLUDED.doubted_times,
+    doubted_at = EXCLUDED.doubted_at
 """
 
 _REMEMBER = """
@@ -41,6 +43,7 @@ def price_of(row: Row) -> Price:
         published_at=row["published_at"],
         doubted_price=None if row["doubted_price"] is None else Decimal(row["doubted_price"]),
         doubted_times=row["doubted_times"],
+        doubted_at=row["doubted_at"],
     )
 
 
@@ -61,6 +64,7 @@ async def save_prices(tx: Transaction, prices: Sequence[Price]) -> None:
         [item.published_at for item in prices],
         [item.doubted_price for item in prices],
         [item.doubted_times for item in prices],
+        [item.doubted_at for item in prices],
     )
 
 
