@@ -16,7 +16,11 @@ _STATEMENTS = (
         rail text PRIMARY KEY,
         enabled boolean NOT NULL,
         failures integer NOT NULL DEFAULT 0,
+        opened_at timestamptz,
         open_until timestamptz,
+        pauses integer NOT NULL DEFAULT 0,
+        probes integer NOT NULL DEFAULT 0,
+        probed_at timestamptz,
         changed_at timestamptz NOT NULL
     )
     """,

@@ -1,7 +1,7 @@
 """HTTP routes: what would be chosen, and the rails for administrators."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
@@ -13,7 +13,7 @@ from snowrail_kit.idempotency import IdempotentOperation
 from snowrail_kit.service import parts_of
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_routing import store, usecases
-from snowrail_routing.domain import Request
+from snowrail_routing.domain import RailState, Request
 from snowrail_routing.parts import Parts
 
 router = APIRouter()
@@ -42,10 +42,15 @@ class RouteView(BaseModel):
 
 
 class RailView(BaseModel):
-    """A rail's switch and breaker."""
+    """A rail's switch and breaker.
+
+    `breaker` is `closed`, `open` until `paused_until`, or `half_open` while a few attempts probe the rail.
+    """
 
     rail: str
     enabled: bool
+    available: bool
+    breaker: Literal["closed", "open", "half_open"]
     failures: int
     paused_until: datetime | None
 
@@ -77,20 +82,36 @@ async def list_rails(parts: PartsOfService) -> list[RailView]:
     """Every rail that was ever configured."""
     async with parts.database.connection() as connection:
         states = await store.rail_states(connection)
-    return [
-        RailView(rail=rail, enabled=state.enabled, failures=state.failures, paused_until=state.open_until)
-        for rail, state in states.items()
-    ]
+    return [_view(rail, state, parts) for rail, state in states.items()]
+
+
+def _view(rail: str, state: RailState, parts: Parts) -> RailView:
+    now = parts.clock.now()
+    breaker: Literal["closed", "open", "half_open"] = "closed"
+    if state.open_until is not None:
+        breaker = "open" if now < state.open_until else "half_open"
+    return RailView(
+        rail=rail,
+        enabled=state.enabled,
+        available=any(item.rail == rail and item.available for item in parts.rails),
+        breaker=breaker,
+        failures=state.failures,
+        paused_until=state.open_until,
+    )
 
 
 @router.post("/rails/{rail}", dependencies=[ADMIN], response_model=RailView)
 async def switch_rail(
-    rail: str, body: RailSwitch, identity: CurrentIdentity, operation: IdempotentOperation
+    rail: str,
+    body: RailSwitch,
+    identity: CurrentIdentity,
+    operation: IdempotentOperation,
+    parts: PartsOfService,
 ) -> Response:
-    """Switch a rail on or off. The act is in the audit log."""
+    """Switch a rail on or off, closing its breaker. The act is in the audit log."""
 
     async def work(tx: Transaction) -> RailView:
-        await usecases.switch_rail(tx, rail, body.enabled, body.reason, identity)
-        return RailView(rail=rail, enabled=body.enabled, failures=0, paused_until=None)
+        await usecases.switch_rail(tx, parts, rail, body.enabled, body.reason, identity)
+        return _view(rail, RailState(body.enabled), parts)
 
     return await operation.run(200, work)

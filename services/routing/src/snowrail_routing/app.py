@@ -15,7 +15,7 @@ def compose(runtime: Runtime[Settings]) -> Parts:
     rails = runtime.settings.rails
     return Parts(
         rails=rails,
-        offers=tuple(item.offer() for item in rails),
+        offers=tuple(item.offer() for item in rails if item.available),
         database=runtime.database,
         transaction=runtime.transaction,
         clock=runtime.clock,

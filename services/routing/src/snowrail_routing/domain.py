@@ -8,7 +8,7 @@ Policies for Switching Bandit Problems, ALT 2011).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import exp
 from typing import Final
@@ -21,22 +21,28 @@ PRIOR_SUCCESSES: Final = 9.0
 PRIOR_TRIALS: Final = 10.0
 LATENCY_SCALE_SECONDS: Final = 60.0
 BREAKER_FAILURES: Final = 5
-BREAKER_PAUSE: Final = timedelta(seconds=30)
+FIRST_PAUSE: Final = timedelta(seconds=10)
+LONGEST_PAUSE: Final = timedelta(minutes=5)
+PROBES: Final = 3
+"""Attempts a rail is tried with after a pause, before one of their outcomes is known."""
+PROBE_PATIENCE: Final = timedelta(seconds=30)
+"""How long the outcomes of probes are waited for before more are sent."""
 
-PAYERS_OWN_CODES: Final = frozenset(
+RAIL_PAUSED: Final = "rail_paused"
+RAILS_OWN_CODES: Final = frozenset(
     {
-        "insufficient_allowance",
-        "insufficient_balance",
-        "insufficient_deposit",
-        "insufficient_funds",
-        "no_eligible_rail",
-        "order_cancelled",
-        "order_expired",
-        "safety_buffer",
-        "wrong_signature",
+        "chain_not_supported",
+        "escrow_paused",
+        "escrow_unknown",
+        "evidence_lost_unsent",
+        "executor_not_authorised",
+        "insufficient_gas",
+        "nonce_taken",
+        "transaction_reverted",
     }
 )
-"""Failures that say nothing about the rail: no reward, and the breaker does not count them."""
+"""Failures that are the rail's. Every other one a payer or a recipient can bring about: it teaches nothing,
+and nobody can stop a rail for everybody by failing on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +67,34 @@ class RailOffer:
 
 @dataclass(frozen=True, slots=True)
 class RailState:
-    """A rail's switch and breaker."""
+    """A rail's switch and breaker.
+
+    The breaker is closed without `open_until`, open before it, and half-open after it: then a few attempts
+    probe the rail, until one of them succeeds.
+
+    Attributes:
+        failures: in a row.
+        opened_at: when the breaker last opened; outcomes of earlier choices say nothing about the rail now.
+        pauses: how often it opened in a row; each pause is twice as long as the one before.
+        probes: attempts sent since the pause ended, or since patience with the last ones did.
+        probed_at: when the last of them was sent.
+    """
 
     enabled: bool
-    failures: int
-    open_until: datetime | None
+    failures: int = 0
+    opened_at: datetime | None = None
+    open_until: datetime | None = None
+    pauses: int = 0
+    probes: int = 0
+    probed_at: datetime | None = None
+
+    def admits(self, now: datetime) -> bool:
+        """Whether the breaker lets an attempt through."""
+        if self.open_until is None:
+            return True
+        if now < self.open_until:
+            return False
+        return self.probes < PROBES or self.probed_at is None or now - self.probed_at >= PROBE_PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +136,13 @@ def refusal(offer: RailOffer, state: RailState | None, request: Request, now: da
     """Return why a rail cannot carry a payment, or None when it can."""
     if state is None or not state.enabled:
         return "rail_disabled"
-    if state.open_until is not None and state.open_until > now:
-        return "rail_paused"
     if offer.rail in request.excluded_rails:
         return "rail_excluded"
     if request.chain_id not in offer.chain_ids or (offer.tokens and request.token not in offer.tokens):
         return "token_not_carried"
     if not offer.smallest_atoms <= request.amount <= offer.largest_atoms:
         return "amount_out_of_bounds"
-    return None
+    return None if state.admits(now) else RAIL_PAUSED
 
 
 def value(offer: RailOffer, experience: Experience | None, now: datetime) -> float:
@@ -155,8 +182,10 @@ def choose(
     refusals = {offer.rail: refusal(offer, states.get(offer.rail), request, now) for offer in offers}
     eligible = [offer for offer in offers if refusals[offer.rail] is None]
     if not eligible:
-        reasons = sorted({reason for reason in refusals.values() if reason})
-        return Choice(None, 0, (), reasons[0] if len(reasons) == 1 else "no_eligible_rail")
+        reasons = {reason for reason in refusals.values() if reason}
+        if RAIL_PAUSED in reasons:
+            return Choice(None, 0, (), RAIL_PAUSED)
+        return Choice(None, 0, (), reasons.pop() if len(reasons) == 1 else "no_eligible_rail")
     names = tuple(offer.rail for offer in eligible)
     if len(eligible) == 1:
         return Choice(names[0], MILLION, names, "only_eligible_rail")
@@ -189,10 +218,25 @@ def _kept(since: datetime, now: datetime) -> float:
     return 0.5 ** (max(0.0, (now - since).total_seconds()) / HALF_LIFE_SECONDS)
 
 
-def after_outcome(state: RailState, succeeded: bool, now: datetime) -> RailState:
-    """Return a rail's breaker after an outcome: it opens for a pause after several failures in a row."""
+def after_choice(state: RailState, now: datetime) -> RailState:
+    """Return a rail's breaker after an attempt was sent its way: a half-open one counts its probes."""
+    if state.open_until is None:
+        return state
+    is_new_round = state.probes >= PROBES
+    return replace(state, probes=1 if is_new_round else state.probes + 1, probed_at=now)
+
+
+def after_outcome(state: RailState, succeeded: bool, selected_at: datetime, now: datetime) -> RailState:
+    """Return a rail's breaker after the outcome of a choice.
+
+    It opens after several failures in a row, and at once when a probe fails; a probe that succeeds closes it.
+    """
+    if state.opened_at is not None and selected_at < state.opened_at:
+        return state
     if succeeded:
-        return RailState(state.enabled, 0, None)
+        return RailState(state.enabled)
     failures = state.failures + 1
-    open_until = now + BREAKER_PAUSE if failures >= BREAKER_FAILURES else state.open_until
-    return RailState(state.enabled, failures, open_until)
+    if state.open_until is None and failures < BREAKER_FAILURES:
+        return replace(state, failures=failures)
+    pause = min(FIRST_PAUSE * 2 ** min(state.pauses, 10), LONGEST_PAUSE)
+    return RailState(state.enabled, failures, now, now + pause, state.pauses + 1)

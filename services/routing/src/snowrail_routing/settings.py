@@ -16,7 +16,9 @@ class RailSettings(BaseModel):
     rail: str = Field(pattern="^[a-z][a-z0-9_]{1,63}$")
     enabled: bool = True
     """Whether the rail is on when it is first seen; administrators switch it afterwards."""
-    chain_ids: tuple[int, ...]
+    available: bool = True
+    """False: declared, but nothing carries it yet. It is never chosen and cannot be switched on."""
+    chain_ids: tuple[int, ...] = ()
     tokens: tuple[str, ...] = ()
     smallest_atoms: int = Field(default=1, ge=1)
     largest_atoms: int = Field(default=MAX_ATOMS, ge=1)
@@ -39,5 +41,10 @@ class RailSettings(BaseModel):
 class Settings(ServiceSettings):
     """Beyond the common ones."""
 
-    rails: tuple[RailSettings, ...] = (RailSettings(rail="evm_escrow", chain_ids=(31337, 338, 25)),)
-    """Rails that exist, as JSON. A rail that is not here is never chosen."""
+    rails: tuple[RailSettings, ...] = (
+        RailSettings(rail="evm_escrow", chain_ids=(31337, 338, 25)),
+        RailSettings(rail="stripe", enabled=False, available=False),
+        RailSettings(rail="amazon_pay", enabled=False, available=False),
+        RailSettings(rail="solana", enabled=False, available=False),
+    )
+    """As JSON. A rail that is not here is never chosen."""

@@ -45,8 +45,10 @@ SET successes = EXCLUDED.successes, trials = EXCLUDED.trials, latency_seconds = 
 """
 
 _SAVE_RAILS = """
-UPDATE rail SET failures = new.failures, open_until = new.open_until, changed_at = $4
-FROM unnest($1::text[], $2::integer[], $3::timestamptz[]) AS new (rail, failures, open_until)
+UPDATE rail SET failures = new.failures, opened_at = new.opened_at, open_until = new.open_until,
+    pauses = new.pauses, probes = new.probes, probed_at = new.probed_at, changed_at = $8
+FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::timestamptz[], $5::integer[], $6::integer[],
+            $7::timestamptz[]) AS new (rail, failures, opened_at, open_until, pauses, probes, probed_at)
 WHERE rail.rail = new.rail
 """
 
@@ -69,7 +71,15 @@ async def ensure_rails(connection: Connection, rails: Sequence[RailSettings], no
 
 
 def _state(row: Row) -> RailState:
-    return RailState(row["enabled"], row["failures"], row["open_until"])
+    return RailState(
+        enabled=row["enabled"],
+        failures=row["failures"],
+        opened_at=row["opened_at"],
+        open_until=row["open_until"],
+        pauses=row["pauses"],
+        probes=row["probes"],
+        probed_at=row["probed_at"],
+    )
 
 
 async def rail_states(connection: Connection, lock: bool = False) -> dict[str, RailState]:
@@ -79,12 +89,18 @@ async def rail_states(connection: Connection, lock: bool = False) -> dict[str, R
 
 
 async def save_rail_states(tx: Transaction, states: dict[str, RailState]) -> None:
-    """Write breakers back."""
+    """Write changed breakers back."""
+    if not states:
+        return
     await tx.execute(
         _SAVE_RAILS,
         list(states),
         [state.failures for state in states.values()],
+        [state.opened_at for state in states.values()],
         [state.open_until for state in states.values()],
+        [state.pauses for state in states.values()],
+        [state.probes for state in states.values()],
+        [state.probed_at for state in states.values()],
         tx.now,
     )
 
@@ -92,8 +108,8 @@ async def save_rail_states(tx: Transaction, states: dict[str, RailState]) -> Non
 async def switch_rail(tx: Transaction, rail: str, enabled: bool) -> bool:
     """Switch a rail on or off, closing its breaker. Returns whether the rail exists."""
     row = await tx.fetch_row(
-        "UPDATE rail SET enabled = $2, failures = 0, open_until = NULL, changed_at = $3 WHERE rail = $1"
-        " RETURNING rail",
+        "UPDATE rail SET enabled = $2, failures = 0, opened_at = NULL, open_until = NULL, pauses = 0,"
+        " probes = 0, probed_at = NULL, changed_at = $3 WHERE rail = $1 RETURNING rail",
         rail,
         enabled,
         tx.now,
