@@ -1,1 +1,1 @@
-"""WebSocket sessions, the user feed, and the one public origin of a local stack."""
+"""WebSocket sessions, the user feed, and the paths of the one public origin."""

@@ -60,5 +60,5 @@ service = Service(
     drain=Parts.drain,
     ready=Parts.ready,
     title="Snowrail gateway",
-    description="WebSocket sessions and the user feed; the one public origin of a local stack.",
+    description="WebSocket sessions, the user feed by long polling, and the paths of the one public origin.",
 )

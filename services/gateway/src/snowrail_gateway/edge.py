@@ -1,6 +1,6 @@
 """The paths of the one public origin and the service that answers each: data, and how it is read.
 
-A local stack's gateway follows this table itself; the edge of a deployment is checked against it.
+The only table of its kind: what stands in front of the gateways sends every path to them.
 """
 
 import re

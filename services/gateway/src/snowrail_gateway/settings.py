@@ -27,7 +27,7 @@ class Settings(ServiceSettings):
     http_body_limit_bytes: int = Field(default=4_000_000, ge=1_024, le=64 * 1024 * 1024)
 
     upstreams: dict[str, str] = Field(default_factory=_local_upstreams)
-    """Base URL of each service behind the public origin, as JSON. Only a local stack needs it."""
+    """Base URL of each service behind the public origin, as JSON; the default is a local stack."""
     upstream_connect_timeout_seconds: float = Field(default=2, gt=0, le=60)
     upstream_answer_timeout_seconds: float = Field(default=70, gt=0, le=600)
 
