@@ -1,10 +1,12 @@
 """Notification over a real broker and database."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 import pytest_asyncio
 
 from snowrail_events import (
@@ -22,7 +24,17 @@ from snowrail_events import (
 )
 from snowrail_notification.app import service
 from snowrail_notification.settings import Settings
-from snowrail_testkit import Broker, Builder, CreateDatabase, RunningService, eventually, running_service
+from snowrail_notification.usecases.people import prune
+from snowrail_testkit import (
+    Broker,
+    Builder,
+    CreateDatabase,
+    FakeClock,
+    RunningService,
+    eventually,
+    running_service,
+)
+from snowrail_testkit.tokens import TokenIssuer
 
 TOKEN = "31337:0x" + "0" * 40
 PAYER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -35,17 +47,27 @@ CHAINS = """{"chains": [{"chain_id": 31337, "name": "dev", "rpc_urls": ["http://
              "name": "Cronos"}]}]}"""
 
 
+@pytest.fixture
+def issuer(tmp_path: Path) -> TokenIssuer:
+    """Signs the tokens that the service believes."""
+    return TokenIssuer.create(tmp_path)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def notification(
-    broker: Broker, create_database: CreateDatabase, tmp_path: Path
+    broker: Broker, create_database: CreateDatabase, clock: FakeClock, issuer: TokenIssuer, tmp_path: Path
 ) -> AsyncIterator[RunningService]:
     """Notification, running."""
     chains = tmp_path / "chains.json"
     chains.write_text(CHAINS)
     settings = broker.settings(
-        Settings, "notification", await create_database("snowrail_notification"), chains_file=chains
+        Settings,
+        "notification",
+        await create_database("snowrail_notification"),
+        chains_file=chains,
+        jwt_public_keys_file=issuer.jwks_file,
     )
-    async with running_service(service, settings) as running:
+    async with running_service(service, settings, clock) as running:
         yield running
 
 
@@ -114,21 +136,38 @@ async def test_progress_and_ends_have_their_names(
 async def test_waiting_and_refunds_are_told(
     broker: Broker, build: Builder, notification: RunningService
 ) -> None:
-    user = uuid4()
-    for status, refunded in (("armed", None), ("delayed", None), ("cancelled", 5), ("completed", None)):
+    user, intent = uuid4(), uuid4()
+    await broker.probe.publish(build(IntentCreatedV1, user_id=user, intent_id=intent, version=1))
+    states = (
+        ("due", None, None),
+        ("delayed", "gas_price_above_ceiling", None),
+        ("due", None, None),
+        ("due", "payment_in_review", None),
+        ("cancelled", "cancelled_on_chain", 5),
+    )
+    for version, (status, reason, refunded) in enumerate(states, start=2):
+        values = {"status": status, "reason": reason, "refunded": refunded, "version": version}
         await broker.probe.publish(
-            build(
-                IntentUpdatedV1,
-                user_id=user,
-                status=status,
-                refunded=refunded,
-                token=TOKEN,
-                reason="gas_too_high",
-            )
+            build(IntentUpdatedV1, user_id=user, intent_id=intent, token=TOKEN, **values)
         )
-    events = await feed(broker, 7)
-    types = {item.data["type"] for item in events if item.name == "notification"}
-    assert types == {"deposit_confirmed", "intent_delayed", "withdrawal_ready"}
+    events = await feed(broker, 10)
+    types = [item.data["type"] for item in events if item.name == "notification"]
+    assert types == ["deposit_confirmed", "intent_delayed", "intent_delayed", "withdrawal_ready"]
+
+
+async def test_a_deposit_to_take_back_and_missing_money_are_told(
+    broker: Broker, build: Builder, notification: RunningService
+) -> None:
+    user, intent = uuid4(), uuid4()
+    for version, values in enumerate(
+        ({"status": "awaiting_funds"}, {"status": "expired", "reason": "deposit_to_return"}), start=2
+    ):
+        await broker.probe.publish(
+            build(IntentUpdatedV1, user_id=user, intent_id=intent, token=TOKEN, version=version, **values)
+        )
+    events = {item.data["type"]: item.data for item in await feed(broker, 4) if item.name == "notification"}
+    assert set(events) == {"low_balance", "withdrawal_ready"}
+    assert events["withdrawal_ready"]["actions"][0]["command"] == f"/withdraw {intent}"
 
 
 async def test_new_devices_and_anomalies_are_told_to_those_concerned(
@@ -161,6 +200,77 @@ async def test_what_was_read_is_known_everywhere(
     )
     await broker.probe.publish(build(NotificationMarkReadV1, user_id=user, notification_ids=()))
     assert (await feed(broker, 5))[4].data["unread"] == 0
+
+
+async def test_history_has_filters_and_pages(
+    broker: Broker, build: Builder, clock: FakeClock, notification: RunningService, issuer: TokenIssuer
+) -> None:
+    user = await register(broker, build, notification, address=RECIPIENT, handle="alice", roles=("user",))
+    headers = issuer.headers(clock.now(), user)
+
+    async def get(path: str, **query: Any) -> Any:
+        answer = await notification.http.get(path, params=query, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    await broker.probe.publish(build(PaymentSucceededV1, recipient=RECIPIENT, token=TOKEN))
+    for _ in range(3):
+        await broker.probe.publish(build(DeviceSignedInV1, user_id=user, is_new=True))
+
+    async def told() -> bool:
+        return (await get("/notifications/unread"))["unread"] == 4
+
+    await eventually(told)
+    first = await get("/notifications", limit=3)
+    rest = await get("/notifications", limit=3, cursor=first["next"])
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (3, 1, None)
+    assert (await get("/notifications", limit=4))["next"] is None
+    received = (await get("/notifications", type="payment_received"))["items"]
+    assert [item["priority"] for item in received] == ["high"]
+    assert len((await get("/notifications", priority="critical"))["items"]) == 3
+    answer = await notification.http.post(
+        "/notifications/read", json={"ids": [received[0]["id"]]}, headers=headers
+    )
+    assert answer.json() == {"unread": 3}
+    assert len((await get("/notifications", unread="true"))["items"]) == 3
+    read = (await get("/notifications", type="payment_received"))["items"]
+    assert read[0]["read"] is True
+    assert (await notification.http.get("/notifications?type=none", headers=headers)).status_code == 422
+
+
+async def test_preferences_decide_what_is_told(
+    broker: Broker, build: Builder, clock: FakeClock, notification: RunningService, issuer: TokenIssuer
+) -> None:
+    user = uuid4()
+    headers = issuer.headers(clock.now(), user)
+    for type_, enabled in (
+        ("transaction_pending", True),
+        ("transaction_failed", False),
+        ("security_alert", False),
+    ):
+        body = {"type": type_, "channel": "in_app", "enabled": enabled}
+        answer = await notification.http.put("/preferences", json=body, headers=headers)
+        assert answer.json()["enabled"] is (enabled or type_ == "security_alert")
+    listed = (await notification.http.get("/preferences", headers=headers)).json()
+    assert {item["type"]: item["enabled"] for item in listed}["transaction_failed"] is False
+    await broker.probe.publish(build(PaymentUpdatedV1, user_id=user, step="submitted", token=TOKEN))
+    await broker.probe.publish(build(PaymentFailedV1, user_id=user, token=TOKEN))
+    await broker.probe.publish(build(DeviceSignedInV1, user_id=user, is_new=True))
+    told = [item.data["type"] for item in await feed(broker, 4) if item.name == "notification"]
+    assert told == ["transaction_pending", "security_alert"]
+
+
+async def test_what_is_old_is_forgotten(
+    broker: Broker, build: Builder, clock: FakeClock, notification: RunningService
+) -> None:
+    await broker.probe.publish(build(DeviceSignedInV1, user_id=uuid4(), is_new=True))
+    await feed(broker, 1)
+    database = notification.runtime.database
+    assert await prune(notification.parts) is False
+    assert len(await database.fetch("SELECT 1 FROM notification")) == 1
+    clock.advance(timedelta(days=notification.parts.settings.retention_days, seconds=1))
+    await prune(notification.parts)
+    assert await database.fetch("SELECT 1 FROM notification") == []
 
 
 async def test_notifications_are_their_users_own(notification: RunningService) -> None:

@@ -85,9 +85,9 @@ async def list_notifications(
             read=row["read_at"] is not None,
             dismissible=row["dismissible"],
         )
-        for row in rows
+        for row in rows[: page.limit]
     ]
-    following = Cursor(items[-1].time, items[-1].id).encode() if len(items) == page.limit else None
+    following = Cursor(items[-1].time, items[-1].id).encode() if len(rows) > page.limit else None
     return Page(items=items, next=following)
 
 

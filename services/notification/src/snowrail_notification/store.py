@@ -1,6 +1,6 @@
 """Tables and SQL of notification."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +11,7 @@ from snowrail_events import UserRegisteredV1, UserUpdatedV1
 from snowrail_kit.database import Database, Row
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_notification.domain.catalogue import CATALOGUE, Channel
+from snowrail_notification.domain.intents import IntentState
 from snowrail_notification.domain.wording import Message
 
 _SAVE_USERS = """
@@ -23,6 +24,14 @@ ON CONFLICT (user_id) DO UPDATE
 SET address = EXCLUDED.address, handle = EXCLUDED.handle, is_admin = EXCLUDED.is_admin,
     changed_at = EXCLUDED.changed_at
 WHERE known.changed_at <= EXCLUDED.changed_at
+"""
+
+_SAVE_INTENTS = """
+INSERT INTO known_intent AS known (intent_id, version, status, reason)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[])
+ON CONFLICT (intent_id) DO UPDATE
+SET version = EXCLUDED.version, status = EXCLUDED.status, reason = EXCLUDED.reason
+WHERE known.version < EXCLUDED.version
 """
 
 _INSERT = """
@@ -75,6 +84,27 @@ async def save_users(tx: Transaction, events: Sequence[UserRegisteredV1 | UserUp
         [event.handle for event in events],
         ["admin" in event.roles for event in events],
         [event.changed_at for event in events],
+    )
+
+
+async def intent_states(tx: Transaction, intent_ids: Iterable[UUID]) -> dict[UUID, IntentState]:
+    """Return what was last heard of intents, locked in the order of their ids."""
+    rows = await tx.fetch(
+        "SELECT intent_id, version, status, reason FROM known_intent"
+        " WHERE intent_id = ANY($1::uuid[]) ORDER BY intent_id FOR UPDATE",
+        list(intent_ids),
+    )
+    return {row["intent_id"]: IntentState(row["version"], row["status"], row["reason"]) for row in rows}
+
+
+async def save_intent_states(tx: Transaction, states: Mapping[UUID, IntentState]) -> None:
+    """Keep what was last heard of intents; what is older than what is known is left out."""
+    await tx.execute(
+        _SAVE_INTENTS,
+        list(states),
+        [state.version for state in states.values()],
+        [state.status for state in states.values()],
+        [state.reason for state in states.values()],
     )
 
 
@@ -155,9 +185,9 @@ async def page(
     priority: str | None,
     limit: int,
 ) -> list[Row]:
-    """Return a user's notifications, newest first."""
+    """Return a user's notifications, newest first, one more than the limit where there are more."""
     at, row_id = after or (None, None)
-    return await database.fetch(_LIST, user_id, at, row_id, unread_only, type_, priority, limit)
+    return await database.fetch(_LIST, user_id, at, row_id, unread_only, type_, priority, limit + 1)
 
 
 async def set_preference(tx: Transaction, user_id: UUID, type_: str, channel: str, enabled: bool) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from snowrail_chain.config import ChainRegistry, UnknownChain, UnknownToken
+from snowrail_events import IntentUpdatedV1
 from snowrail_kit.money import format_amount
 from snowrail_notification.domain.catalogue import Type
+from snowrail_notification.domain.intents import News
 
 _FAILURES = {
     "insufficient_allowance": "the escrow is not allowed to take that much any more",
@@ -61,6 +63,48 @@ def party(address: str, handle: str | None) -> str:
 def failure_text(code: str) -> str:
     """Return why a payment failed, in words."""
     return _FAILURES.get(code, code.replace("_", " "))
+
+
+def is_native(token_id: str) -> bool:
+    """Return whether a token is its chain's own coin."""
+    return int(token_id.partition(":")[2], 16) == 0
+
+
+def intent_message(registry: ChainRegistry, event: IntentUpdatedV1, item: News) -> Message:
+    """Return what the payer of an intent is told."""
+    amount = amount_text(registry, event.token, event.amount)
+    reason = (event.reason or "it waits").replace("_", " ")
+    match item:
+        case News.READY if is_native(event.token):
+            told = (
+                Type.DEPOSIT_CONFIRMED,
+                "Deposit confirmed",
+                f"{amount} is in the escrow and ready to pay.",
+            )
+        case News.READY:
+            told = (Type.INTENT_FUNDED, "Payment authorised", f"{amount} is ready to pay.")
+        case News.DELAYED:
+            told = (Type.INTENT_DELAYED, "Payment delayed", f"Your payment of {amount} waits: {reason}.")
+        case News.FUNDS_MISSING:
+            told = (
+                Type.LOW_BALANCE,
+                "Balance too low",
+                f"Your wallet does not hold {amount}; the payment waits.",
+            )
+        case News.RETURNABLE:
+            told = (
+                Type.WITHDRAWAL_READY,
+                "Deposit to take back",
+                f"The deposit of {amount} is yours to take back.",
+            )
+        case News.RETURNED:
+            refund = amount_text(registry, event.token, event.refunded or 0)
+            told = (Type.WITHDRAWAL_READY, "Deposit returned", f"{refund} went back to your wallet.")
+    actions = [status_command(event.intent_id)]
+    if item is News.RETURNABLE:
+        actions.insert(0, Action("Withdraw", f"/withdraw {event.intent_id}", "primary"))
+    data = {"intent_id": str(event.intent_id), "status": event.status, "reason": event.reason}
+    return Message(event.user_id, *told, data, tuple(actions))
 
 
 def status_command(intent_id: UUID) -> Action:

@@ -17,6 +17,7 @@ from snowrail_kit.unit_of_work import Transaction
 from snowrail_notification import store
 from snowrail_notification.domain import wording
 from snowrail_notification.domain.catalogue import Type
+from snowrail_notification.domain.intents import UNSEEN, IntentState, news
 from snowrail_notification.domain.wording import Message
 from snowrail_notification.parts import Parts
 from snowrail_notification.usecases.telling import Told, feed, tell, wire
@@ -29,40 +30,41 @@ async def show_created(deliveries: list[Delivery[IntentCreatedV1]], tx: Transact
     """Put new intents on their users' feeds."""
     for delivery in deliveries:
         feed(tx, delivery, delivery.event.user_id, "intent:created", wire(delivery.event))
+    await _follow(deliveries, tx)
 
 
 async def show_updated(deliveries: list[Delivery[IntentUpdatedV1]], tx: Transaction, parts: Parts) -> None:
-    """Put changes of intents on the feeds; tell of funding, delays and refunds."""
-    told: list[Told] = []
+    """Put changes of intents on the feeds; tell of funding, delays, missing money and deposits."""
     for delivery in deliveries:
-        event = delivery.event
-        feed(tx, delivery, event.user_id, "intent:updated", wire(event))
-        amount = wording.amount_text(parts.registry, event.token, event.amount)
-        show = (wording.status_command(event.intent_id),)
-        data = {"intent_id": str(event.intent_id), "status": event.status}
-        if event.refunded:
-            refund = wording.amount_text(parts.registry, event.token, event.refunded)
-            text = f"{refund} went back to your wallet."
-            told.append(
-                (
-                    delivery,
-                    Message(event.user_id, Type.WITHDRAWAL_READY, "Deposit returned", text, data, show),
-                )
-            )
-        elif event.status == "delayed":
-            reason = (event.reason or "it waits").replace("_", " ")
-            text = f"Your payment of {amount} waits: {reason}."
-            told.append(
-                (delivery, Message(event.user_id, Type.INTENT_DELAYED, "Payment delayed", text, data, show))
-            )
-        elif event.status == "armed":
-            native = int(event.token.partition(":")[2], 16) == 0
-            kind = Type.DEPOSIT_CONFIRMED if native else Type.INTENT_FUNDED
-            title = "Deposit confirmed" if native else "Payment authorised"
-            told.append(
-                (delivery, Message(event.user_id, kind, title, f"{amount} is ready to pay.", data, show))
-            )
+        feed(tx, delivery, delivery.event.user_id, "intent:updated", wire(delivery.event))
+    told: list[Told] = []
+    for delivery, before in await _follow(deliveries, tx):
+        event: IntentUpdatedV1 = delivery.event
+        returns_deposit = event.next_step is not None and wording.is_native(event.token)
+        told.extend(
+            (delivery, wording.intent_message(parts.registry, event, item))
+            for item in news(before, _state(event), returns_deposit, bool(event.refunded))
+        )
     await tell(tx, told)
+
+
+def _state(event: IntentCreatedV1 | IntentUpdatedV1) -> IntentState:
+    return IntentState(event.version, event.status, event.reason)
+
+
+async def _follow(
+    deliveries: Sequence[Delivery[Any]], tx: Transaction
+) -> list[tuple[Delivery[Any], IntentState]]:
+    """Return deliveries by version, each with the state its intent had before, and remember the newest."""
+    known = await store.intent_states(tx, {delivery.event.intent_id for delivery in deliveries})
+    followed: list[tuple[Delivery[Any], IntentState]] = []
+    for delivery in sorted(deliveries, key=lambda delivery: delivery.event.version):
+        before = known.get(delivery.event.intent_id, UNSEEN)
+        followed.append((delivery, before))
+        if before.version < delivery.event.version:
+            known[delivery.event.intent_id] = _state(delivery.event)
+    await store.save_intent_states(tx, known)
+    return followed
 
 
 async def show_payment_progress(

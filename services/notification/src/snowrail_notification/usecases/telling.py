@@ -52,9 +52,10 @@ async def tell(tx: Transaction, told: Sequence[Told]) -> None:
             causes[identifier] = delivery
     if not messages:
         return
-    for identifier in await store.insert(tx, messages):
-        message = messages[identifier]
-        feed(tx, causes[identifier], message.user_id, "notification", _view(tx, identifier, message))
+    inserted = await store.insert(tx, messages)
+    for identifier, message in messages.items():
+        if identifier in inserted:
+            feed(tx, causes[identifier], message.user_id, "notification", _view(tx, identifier, message))
 
 
 def _view(tx: Transaction, identifier: UUID, message: Message) -> dict[str, Any]:
