@@ -49,6 +49,9 @@ ROUTES = (
     Route("/api/intents", "intent", "/intents"),
     Route("/api/stats", "intent", "/stats"),
     Route("/chat", "chat", "/messages"),
+    Route("/pay", "intent", "/pay"),
+    Route("/fraud", "fraud", "/fraud"),
+    Route("/route", "routing", "/route"),
     Route("", "gateway", ""),
 )
 """The first route whose prefix fits decides."""
