@@ -1,5 +1,6 @@
 """A server that may not be root gets folders and programs it can reach."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,23 @@ def test_programs_are_copied_once(closed_folder: Path) -> None:
     assert (copy / "bin" / "file").read_text() == "kept"
 
 
+def test_what_stands_in_for_a_folder_that_is_gone_is_removed(closed_folder: Path) -> None:
+    gone, in_use = closed_folder / "gone", closed_folder / "in-use"
+    stand_ins: list[Path] = []
+    for folder in (gone, in_use):
+        folder.mkdir()
+        stand_ins.append(unprivileged.reachable_folder(folder, SOMEBODY))
+        folder.rmdir()
+    (stand_ins[1] / "data").mkdir()
+    (stand_ins[1] / "data" / "postmaster.pid").touch()
+    unprivileged.reachable_folder(closed_folder, SOMEBODY)
+    assert not stand_ins[0].exists()
+    assert stand_ins[1].exists()
+
+
 def test_a_stand_in_of_somebody_else_is_refused(closed_folder: Path, tmp_path: Path) -> None:
     stand_in = unprivileged.reachable_folder(closed_folder, SOMEBODY)
-    stand_in.rmdir()
+    shutil.rmtree(stand_in)
     stand_in.symlink_to(tmp_path)
     with pytest.raises(unprivileged.UnsafeFolderError):
         unprivileged.reachable_folder(closed_folder, SOMEBODY)

@@ -12,6 +12,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 USER_NAME = "nobody"
+ORIGINAL_NAME = "stands-in-for"
 FALLBACK_ROOT = Path("/var/tmp")  # noqa: S108 - ownership and mode are checked before use
 
 
@@ -41,8 +42,7 @@ def reachable_folder(wanted: Path, user: tuple[int, int] | None) -> Path:
     """
     if user is None or can_enter(wanted, user):
         return wanted
-    fallback = _fallback_for(wanted)
-    _make_own_folder(fallback)
+    fallback = _make_stand_in(wanted)
     logger.warning("%s cannot be entered by uid %d; using %s instead", wanted, user[0], fallback)
     return fallback
 
@@ -86,8 +86,7 @@ def reachable_copy(base: Path, parts: Sequence[str], user: tuple[int, int] | Non
     """
     if user is None or can_enter(base, user):
         return base
-    fallback = _fallback_for(base)
-    _make_own_folder(fallback)
+    fallback = _make_stand_in(base)
     copy = fallback / "copy"
     if not copy.exists():
         unfinished = fallback / f"unfinished-{os.getpid()}"
@@ -106,9 +105,24 @@ def _fallback_for(wanted: Path) -> Path:
     return FALLBACK_ROOT / f"snowrail-{os.geteuid()}-{digest}"
 
 
-def _make_own_folder(folder: Path) -> None:
+def _make_stand_in(wanted: Path) -> Path:
+    folder = _fallback_for(wanted)
     folder.mkdir(mode=0o711, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise UnsafeFolderError(f"{folder} belongs to uid {status.st_uid}; remove it and start again")
     folder.chmod(0o711)
+    (folder / ORIGINAL_NAME).write_text(str(wanted.resolve()))
+    _remove_abandoned()
+    return folder
+
+
+def _remove_abandoned() -> None:
+    """Remove what stands in for folders that are gone, such as those of tests, unless a server may run."""
+    for folder in FALLBACK_ROOT.glob(f"snowrail-{os.geteuid()}-*"):
+        try:
+            original = Path((folder / ORIGINAL_NAME).read_text())
+        except OSError:
+            continue
+        if not original.exists() and not (folder / "data" / "postmaster.pid").exists():
+            shutil.rmtree(folder, ignore_errors=True)
