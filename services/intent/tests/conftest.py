@@ -64,10 +64,11 @@ class World:
     blocks: int = 0
 
     async def register(self, user_id: UUID | None = None, payer: Payer = PAYER, level: int = 0) -> None:
-        """Let the service know a user."""
+        """Let the service know a user, and wait until it does."""
+        known_as = user_id or self.user_id
         await self.publish(
             UserRegisteredV1(
-                user_id=user_id or self.user_id,
+                user_id=known_as,
                 handle="alice",
                 address=payer.address,
                 roles=("user",),
@@ -75,6 +76,11 @@ class World:
                 changed_at=self.clock.now(),
             )
         )
+
+        async def is_known() -> bool:
+            return bool(await self.rows("SELECT 1 AS one FROM user_account WHERE user_id = $1", known_as))
+
+        await eventually(is_known)
 
     async def publish(self, *events: Event) -> None:
         """Publish events of other services."""

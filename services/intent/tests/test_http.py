@@ -36,18 +36,8 @@ async def post(
     return await world.running.http.post(path, json=body, headers=sent)
 
 
-async def known_user(world: World) -> None:
-    """Wait until the service knows its user."""
-
-    async def is_known() -> bool:
-        return bool(await world.rows("SELECT 1 AS one FROM user_account WHERE user_id = $1", world.user_id))
-
-    await eventually(is_known)
-
-
 async def created(world: World, key: str = "one", **changes: Any) -> dict[str, Any]:
     """Create an intent over HTTP."""
-    await known_user(world)
     answer = await post(world, "/intents", {**BODY, **changes}, key)
     assert answer.status_code == 201, answer.text
     return answer.json()
@@ -123,7 +113,6 @@ async def test_a_key_names_one_operation(world: World) -> None:
 async def test_bad_input_gets_a_clear_answer(
     world: World, changes: dict[str, Any], status: int, code: str | None
 ) -> None:
-    await known_user(world)
     answer = await post(world, "/intents", {**BODY, **changes})
     assert answer.status_code == status, answer.text
     assert answer.json().get("code") == code
@@ -186,7 +175,6 @@ async def test_intents_are_the_callers_own(world: World) -> None:
 
 
 async def test_pages_hold_every_intent_once_newest_first(world: World) -> None:
-    await known_user(world)
     ids: list[str] = []
     for number in range(5):
         world.clock.advance(1)
@@ -211,7 +199,6 @@ async def test_pages_hold_every_intent_once_newest_first(world: World) -> None:
 
 
 async def test_what_is_upcoming_comes_soonest_first(world: World) -> None:
-    await known_user(world)
     for number, hours in enumerate((5, 1, 3)):
         at = world.clock.now() + timedelta(hours=hours)
         await created(world, f"key {number}", amount=str(hours), not_before=at.isoformat())
