@@ -41,6 +41,7 @@ def start_gateway(broker: Broker, issuer: Issuer) -> StartGateway:
             "drain_seconds": 0.1,
             "close_timeout_seconds": 1,
             "address_requests_per_minute": 10_000,
+            "address_handshakes_per_minute": 10_000,
             "user_requests_per_hour": 10_000,
         }
         settings = broker.settings(Settings, "gateway", **(defaults | options))

@@ -5,6 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from snowrail_gateway.history import History, HistoryUnavailable, StreamState
+from snowrail_gateway.sessions import Session
 from snowrail_testkit import Broker, RunningService, eventually
 from snowrail_topology import TOPOLOGY_IDENTITY, apply
 
@@ -159,3 +161,41 @@ async def test_what_was_missed_cannot_be_read_while_the_broker_is_away(
         async with open_client(gateway) as client:
             await client.authenticate(issuer.token(alice), position)
             assert numbers_of(await client.events(3)) == [1, 2, 3]
+
+
+async def test_a_message_that_cannot_be_handled_does_not_end_the_feed(
+    gateway: RunningService, broker: Broker, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = uuid4()
+    async with open_client(gateway) as client:
+        await client.authenticate(issuer.token(alice))
+        deliver, failures = Session.deliver, ["the first"]
+
+        def failing(session: Session, sequence: int, frame: str) -> None:
+            if failures:
+                raise RuntimeError(failures.pop())
+            deliver(session, sequence, frame)
+
+        monkeypatch.setattr(Session, "deliver", failing)
+        await publish_feed(broker, alice, 1, 2)
+        assert numbers_of(await client.events(1)) == [2]
+
+
+async def test_a_broker_that_answers_nonsense_is_asked_again(
+    gateway: RunningService, broker: Broker, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = uuid4()
+    state, failures = History.state, [KeyError("created"), HistoryUnavailable("later")]
+
+    async def failing(history: History) -> StreamState:
+        if failures:
+            raise failures.pop()
+        return await state(history)
+
+    monkeypatch.setattr(History, "state", failing)
+    async with open_client(gateway) as client:
+        await client.authenticate(issuer.token(alice))
+        await asyncio.to_thread(broker.server.restart)
+        await publish_patiently(broker, alice, 1)
+        assert await collect(client, 1) == [1]
+    assert not failures

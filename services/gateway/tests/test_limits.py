@@ -5,10 +5,12 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from snowrail_gateway.limits import RateBucket, WindowLimit, address_key
 
-from .support import Issuer, StartGateway
+from .support import Issuer, StartGateway, open_client
 
 
 @given(
@@ -114,3 +116,15 @@ async def test_an_untrusted_client_cannot_choose_its_address(start_gateway: Star
             for n in range(2)
         ]
         assert statuses == [200, 429]
+
+
+async def test_handshakes_of_an_address_are_limited(start_gateway: StartGateway) -> None:
+    async with start_gateway(address_handshakes_per_minute=2) as gateway:
+        url = gateway.url.replace("http", "ws") + "/ws"
+        for _ in range(2):
+            async with open_client(gateway):
+                pass
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(url)
+        assert refused.value.response.status_code == 429
+        assert int(refused.value.response.headers["Retry-After"]) >= 1

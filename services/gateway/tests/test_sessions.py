@@ -98,29 +98,23 @@ async def test_a_bad_renewal_leaves_the_session_as_it_was(
         assert numbers_of(await client.events(1)) == [1]
 
 
-@pytest.mark.parametrize(
-    ("origin", "admitted"),
-    [
-        (None, True),
-        ("https://pay.example", True),
-        ("https://evil.example", False),
-        ("http://pay.example", False),
-        ("https://pay.example.evil.example", False),
-        ("null", False),
-    ],
-)
-async def test_only_pages_of_the_public_origin_may_connect(
-    start_gateway: StartGateway, origin: str | None, admitted: bool
-) -> None:
-    headers = {"Origin": origin} if origin else {}
+async def test_only_pages_of_the_public_origin_may_connect(start_gateway: StartGateway) -> None:
     async with start_gateway(public_origin="https://pay.example/") as gateway:
-        if admitted:
+        for headers in ({}, {"Origin": "https://pay.example"}):
             async with open_client(gateway, additional_headers=headers):
-                return
-        with pytest.raises(InvalidStatus) as refused:
-            await connect(gateway.url.replace("http", "ws") + "/ws", additional_headers=headers)
-        assert refused.value.response.status_code == 403
-        assert b"origin_denied" in refused.value.response.body
+                pass
+        for origin in (
+            "https://evil.example",
+            "http://pay.example",
+            "https://pay.example.evil.example",
+            "null",
+        ):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(
+                    gateway.url.replace("http", "ws") + "/ws", additional_headers={"Origin": origin}
+                )
+            assert refused.value.response.status_code == 403
+            assert b"origin_denied" in refused.value.response.body
 
 
 async def test_connections_are_bounded_in_total(start_gateway: StartGateway) -> None:
@@ -161,33 +155,31 @@ async def test_strangers_are_bounded_per_address(start_gateway: StartGateway, is
             pass
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "nonsense",
-        "[]",
-        "{}",
-        '{"type":"unknown"}',
-        '{"type":"ping","more":1}',
-        '{"type":"chat:message","id":"","text":"x"}',
-        '{"type":"chat:message","id":"1","text":""}',
-        '{"type":"chat:message","id":"1","text":"' + "x" * 2_001 + '"}',
-        '{"type":"notification:read","ids":["x"]}',
-        '{"type":"chat:message","id":"1","text":"' + "x" * 20_000 + '"}',
-        b"\x00\x01",
-        "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
-    ],
+BAD_FRAMES: tuple[str | bytes, ...] = (
+    "",
+    "nonsense",
+    "[]",
+    "{}",
+    '{"type":"unknown"}',
+    '{"type":"ping","more":1}',
+    '{"type":"chat:message","id":"","text":"x"}',
+    '{"type":"chat:message","id":"1","text":""}',
+    '{"type":"chat:message","id":"1","text":"' + "x" * 2_001 + '"}',
+    '{"type":"notification:read","ids":["x"]}',
+    '{"type":"chat:message","id":"1","text":"' + "x" * 20_000 + '"}',
+    b"\x00\x01",
+    "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
 )
-async def test_a_bad_frame_is_answered_and_harms_nothing(
-    gateway: RunningService, issuer: Issuer, text: str | bytes
-) -> None:
+
+
+async def test_a_bad_frame_is_answered_and_harms_nothing(gateway: RunningService, issuer: Issuer) -> None:
     async with open_client(gateway) as client:
         await client.authenticate(issuer.token(uuid4()))
-        await client.socket.send(text)
-        answer = await client.receive()
-        assert (answer["type"], answer["code"]) == ("error", "bad_frame")
-        assert answer["detail"]
+        for text in BAD_FRAMES:
+            await client.socket.send(text)
+            answer = await client.receive()
+            assert (answer["type"], answer["code"]) == ("error", "bad_frame"), text
+            assert answer["detail"]
         await client.send("ping")
         assert (await client.receive())["type"] == "pong"
 

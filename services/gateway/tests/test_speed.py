@@ -78,7 +78,10 @@ async def test_cost_of_connections_deliveries_and_lines(broker: Broker, issuer: 
     users = [uuid4() for _ in range(CONNECTIONS)]
     relay = Bus("notification", broker.settings(ServiceSettings, "notification"))
     await relay.open()
-    options = {"max_unauthenticated_per_address": str(CONNECTIONS)}
+    options = {
+        "max_unauthenticated_per_address": str(CONNECTIONS),
+        "address_handshakes_per_minute": str(2 * CONNECTIONS),
+    }
     async with gateway_process(broker, issuer, free_port(), **options) as gateway, new_http() as http:
         process = psutil.Process(gateway.pid)
         before = process.memory_full_info().pss

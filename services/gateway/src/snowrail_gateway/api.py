@@ -12,11 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from snowrail_gateway.edge import SERVICES, BadPath, public_path, resolve
 from snowrail_gateway.history import HistoryUnavailable
-from snowrail_gateway.limits import address_key
 from snowrail_gateway.metrics import REFUSALS
 from snowrail_gateway.parts import Parts
 from snowrail_gateway.polling import MAX_WAIT_SECONDS, Poll
 from snowrail_gateway.registry import TooMany
+from snowrail_gateway.request_limits import address_of
 from snowrail_gateway.sessions import Session
 from snowrail_kit.auth import CurrentIdentity
 from snowrail_kit.problems import Problem
@@ -107,18 +107,17 @@ class WebSocketEntrance:
         """Handle one connection."""
         parts: Parts = scope["app"].state.parts
         await receive()
-        problem = _reason_to_refuse(scope, parts)
         session = Session(parts.hall, address_of(scope), receive, send)
-        if problem is None:
-            try:
-                parts.hall.registry.add(session, address_of(scope))
-            except TooMany as error:
-                problem = refusal(error)
-        if problem is None:
-            await session.run()
-        else:
+        try:
+            parts.limits.admit_handshake(scope)
+            _check_handshake(scope, parts)
+            parts.hall.registry.add(session, address_of(scope))
+        except (Problem, TooMany) as error:
+            problem = refusal(error) if isinstance(error, TooMany) else error
             REFUSALS.labels(problem.code).inc()
             await problem.response()(scope, receive, send)
+            return
+        await session.run()
 
 
 class Edge:
@@ -137,24 +136,18 @@ class Edge:
         await parts.proxy.forward(*target, scope, receive, send)
 
 
-def address_of(scope: Scope) -> str:
-    """Return what the client's address is counted under."""
-    return address_key(scope["client"][0]) if scope["client"] else "unknown"
-
-
 def refusal(error: TooMany) -> Problem:
     """Return the problem that says which bound on connections was reached."""
     return Problem(503, error.reason, _REFUSED[error.reason], headers={"Retry-After": "2"})
 
 
-def _reason_to_refuse(scope: Scope, parts: Parts) -> Problem | None:
+def _check_handshake(scope: Scope, parts: Parts) -> None:
     origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
     public = urlsplit(parts.hall.settings.public_origin)
     if any(origin != f"{public.scheme}://{public.netloc}" for origin in origins):
-        return Problem(403, "origin_denied", "Pages of other origins may not connect.")
+        raise Problem(403, "origin_denied", "Pages of other origins may not connect.")
     if not parts.hall.feed.started:
-        return Problem(503, "unavailable", "The feed is not there yet.", headers={"Retry-After": "1"})
-    return None
+        raise Problem(503, "unavailable", "The feed is not there yet.", headers={"Retry-After": "1"})
 
 
 router.routes.append(WebSocketRoute("/ws", WebSocketEntrance()))

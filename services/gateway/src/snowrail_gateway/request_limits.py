@@ -22,6 +22,7 @@ class RequestLimits:
     def __init__(self, settings: Settings, verifier: TokenVerifier, clock: Clock) -> None:
         keys = settings.rate_limit_keys
         self._by_address = WindowLimit(settings.address_requests_per_minute, 60, keys)
+        self._handshakes = WindowLimit(settings.address_handshakes_per_minute, 60, keys)
         self._by_user = WindowLimit(settings.user_requests_per_hour, 3_600, keys)
         self._verifier = verifier
         self._clock = clock
@@ -30,11 +31,15 @@ class RequestLimits:
     def admit(self, scope: Scope) -> None:
         """Count a request. Raises a 429 problem that says when to try again."""
         now = self._clock.now().timestamp()
-        address = address_key(scope["client"][0]) if scope["client"] else "unknown"
-        _refuse_for("address", self._by_address.take(address, now))
+        _refuse_for("address", self._by_address.take(address_of(scope), now))
         identity = self._identity(scope)
         if identity is not None:
             _refuse_for("user", self._by_user.take(str(identity.user_id), now))
+
+    def admit_handshake(self, scope: Scope) -> None:
+        """Count a WebSocket handshake. Raises a 429 problem that says when to try again."""
+        wait_seconds = self._handshakes.take(address_of(scope), self._clock.now().timestamp())
+        _refuse_for("handshakes", wait_seconds)
 
     def _identity(self, scope: Scope) -> Identity | None:
         """Return who a valid token names; checking a signature again for each request would cost more."""
@@ -55,6 +60,11 @@ class RequestLimits:
         if len(self._tokens) > _REMEMBERED_TOKENS:
             self._tokens.popitem(last=False)
         return identity
+
+
+def address_of(scope: Scope) -> str:
+    """Return what the client's address is counted under."""
+    return address_key(scope["client"][0]) if scope["client"] else "unknown"
 
 
 def _refuse_for(limit: str, wait_seconds: float) -> None:

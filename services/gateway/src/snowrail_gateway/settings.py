@@ -33,6 +33,8 @@ class Settings(ServiceSettings):
 
     address_requests_per_minute: int = Field(default=100, ge=1)
     """HTTP requests of one client address."""
+    address_handshakes_per_minute: int = Field(default=1_000, ge=1)
+    """WebSocket handshakes of one client address; whole offices come back at once after a restart."""
     user_requests_per_hour: int = Field(default=1_000, ge=1)
     """HTTP requests of one signed-in user."""
     rate_limit_keys: int = Field(default=50_000, ge=1)

@@ -54,8 +54,13 @@ class FeedSubscription:
             try:
                 await self._consume()
                 pause = _RETRY_FIRST_SECONDS
-            except (HistoryUnavailable, *PUBLISH_ERRORS, orjson.JSONDecodeError) as error:
-                log.warning("feed interrupted", error=str(error) or type(error).__name__)
+            except Exception as error:  # whatever it is: without the feed this gateway would be deaf
+                expected = isinstance(error, (HistoryUnavailable, *PUBLISH_ERRORS))
+                log.warning(
+                    "feed interrupted",
+                    error=str(error) or type(error).__name__,
+                    exc_info=None if expected else error,
+                )
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _RETRY_LAST_SECONDS)
             finally:
@@ -158,6 +163,13 @@ class _OrderedConsumer:
     async def _on_message(self, message: Msg) -> None:
         if self._broken:
             return
+        try:
+            await self._handle(message)
+        except Exception as error:  # it was counted as heard, so the next consumer begins after it
+            log.error("feed message not handled", subject=message.subject, exc_info=error)
+            self._give_up("a message was not handled")
+
+    async def _handle(self, message: Msg) -> None:
         self._heard_at = asyncio.get_running_loop().time()
         headers = message.headers or {}
         if "Status" in headers:
