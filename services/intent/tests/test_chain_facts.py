@@ -11,6 +11,8 @@ from snowrail_events import (
     IntentCreatedV1,
     IntentDueV1,
     IntentUpdatedV1,
+    PaymentBlockedV1,
+    PaymentCancelledV1,
     PaymentFailedV1,
     PaymentSucceededV1,
     PaymentUpdatedV1,
@@ -269,6 +271,18 @@ async def test_a_payment_that_fails_offers_the_deposit_back(world: World, build:
     await world.publish(world.fact(TransactionFinalV1, world.log("cancelled", created.order_hash)))
     updated = (await world.collect(IntentUpdatedV1, 3))[-1]
     assert (updated.status, updated.reason, updated.refunded) == ("failed", "recipient_reverts", 1_000)
+
+
+async def test_a_blocked_payment_fails_and_a_cancelled_one_is_cancelled(world: World, build: Builder) -> None:
+    await gas(world, 7)
+    first, second = await funded(world), await funded(world, amount=1_000, recipient=STRANGER.address)
+    dues = {item.intent_id: item for item in await world.collect(IntentDueV1, 2)}
+    await world.publish(
+        build(PaymentBlockedV1, **payment(first, dues[first.intent_id])),
+        build(PaymentCancelledV1, **payment(second, dues[second.intent_id])),
+    )
+    await world.status(first.intent_id, "failed", "fraud_blocked")
+    await world.status(second.intent_id, "cancelled", "cancelled_on_chain")
 
 
 async def test_payments_that_are_not_ours_are_none_of_our_business(world: World, build: Builder) -> None:
