@@ -12,7 +12,7 @@ OVERHEAD_GAS = 21_000 + 470_000
 """Of a transaction, and what `executeMany` demands to be left over before it tries an item."""
 LARGEST_ITEM_GAS = 400_000 + 70_000
 """What the escrow allows an item, and what calling it and telling of its failure costs on top."""
-_ITEM_BYTES_WITHOUT_SIGNATURE = 18 * 32
+_ITEM_BYTES_WITHOUT_SIGNATURE = 16 * 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,7 @@ def steps_by_evidence(
     """
     steps: list[Step] = []
     wanted = _outcome(evidence, was_sent)
-    if basis is not None and (wanted is None or wanted.basis != basis):
+    if basis is not None and not _continues(state, basis, wanted):
         if was_sent:
             steps.append(Step(ItemEvent.EVIDENCE_LOST, basis))
         else:
@@ -202,6 +202,15 @@ def steps_by_evidence(
     if wanted is not None and state is not _SETTLED[wanted.event]:
         steps.append(wanted)
     return steps
+
+
+def _continues(state: ItemState, basis: Basis, wanted: Step | None) -> bool:
+    """Whether what the state rests on still holds: the same block, saying the same or that it is final."""
+    if wanted is None or wanted.basis != basis:
+        return False
+    return state is _SETTLED[wanted.event] or (
+        state is ItemState.INCLUDED and wanted.event is ItemEvent.EXECUTED
+    )
 
 
 _SETTLED = {
