@@ -1,6 +1,7 @@
 """Lines as such: each is answered exactly once, within limits, by those who may."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,13 @@ import pytest
 from snowrail_chat.domain import registry
 from snowrail_chat.domain.registry import COMMANDS
 from snowrail_chat.settings import Settings
-from snowrail_events import FeedEventV1, IntentCreateV1, PaymentSucceededV1
+from snowrail_events import (
+    FeedEventV1,
+    GasPriceUpdatedV1,
+    IntentCreateV1,
+    PaymentSucceededV1,
+    UserUpdatedV1,
+)
 from snowrail_testkit import eventually
 
 from .support import BOB, TX, Conversation, Neighbours, Person, actions_of, created, rows_of
@@ -234,3 +241,23 @@ async def test_an_address_book_is_bounded(talk: Conversation, alice: Person) -> 
         BOB,
     )
     assert (await talk.ask(alice, f"/contacts add more {BOB}"))["status"] == "contacts_full"
+
+
+async def test_what_owners_tell_is_known(talk: Conversation, alice: Person, bob: Person) -> None:
+    await talk.register(alice, bob)
+    later = talk.clock.advance(1)
+    renamed = {"user_id": bob.user_id, "address": BOB, "handle": "robert"}
+    for at, handle in ((later, "robert"), (later - timedelta(seconds=5), "stale")):
+        await talk.broker.probe.publish(
+            talk.build(UserUpdatedV1, **{**renamed, "handle": handle, "changed_at": at})
+        )
+    await talk.broker.probe.publish(
+        talk.build(GasPriceUpdatedV1, gas_price=3 * 10**10, observed_at=talk.clock.now())
+    )
+    await eventually(lambda: talk.fetch("SELECT 1 FROM gas_price"))
+    await eventually(lambda: talk.fetch("SELECT 1 FROM user_account WHERE handle = 'robert'"))
+    assert (await talk.ask(alice, "/pay @bob 1"))["status"] == "user_unknown"
+    message_id = await talk.say(alice, "/pay @robert 1")
+    await talk.create(await talk.published(IntentCreateV1))
+    card = (await talk.answer(message_id))["card"]
+    assert rows_of(card)["Network fee"].startswith("0.0039 CRO")

@@ -87,10 +87,6 @@ class CommandSpec:
         parts = [f"/{self.name}", *(item.usage for item in self.arguments)]
         return " ".join([*parts, *(item.usage for item in self.options)])
 
-    def argument(self, name: str) -> Argument:
-        """Return the argument of this name."""
-        return next(argument for argument in self.arguments if argument.name == name)
-
 
 MESSAGE_LIMIT = RateLimit(50, 60)
 """How many lines a user may send, whatever they are."""

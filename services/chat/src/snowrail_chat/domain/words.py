@@ -59,11 +59,6 @@ class Line:
     command: Word
     items: tuple[Word | Flag, ...]
 
-    @property
-    def words(self) -> tuple[Word, ...]:
-        """The items that are no flags, values of flags among them."""
-        return tuple(item for item in self.items if isinstance(item, Word))
-
 
 def read_line(text: str) -> Line:
     """Take a line apart.

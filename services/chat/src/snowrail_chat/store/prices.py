@@ -22,6 +22,13 @@ ON CONFLICT (chain_id) DO UPDATE SET gas_price = EXCLUDED.gas_price, observed_at
 WHERE known.observed_at < EXCLUDED.observed_at
 """
 
+_LOAD = """
+SELECT symbol, price, observed_at, NULL::bigint AS chain_id, NULL::numeric AS gas_price
+FROM price WHERE currency = $1
+UNION ALL
+SELECT NULL, NULL, observed_at, chain_id, gas_price FROM gas_price WHERE observed_at >= $2
+"""
+
 
 async def save_prices(tx: Transaction, prices: Sequence[PriceUpdatedV1]) -> None:
     """Store prices, each symbol and currency at most once; older ones than known are left out."""
@@ -44,13 +51,14 @@ async def save_gas_prices(tx: Transaction, prices: Sequence[GasPriceUpdatedV1]) 
     )
 
 
-async def prices_in(tx: Transaction, currency: str) -> dict[str, Price]:
-    """Return the prices in a currency, by symbol."""
-    rows = await tx.fetch("SELECT symbol, price, observed_at FROM price WHERE currency = $1", currency)
-    return {row["symbol"]: Price(Decimal(row["price"]), currency, row["observed_at"]) for row in rows}
-
-
-async def gas_prices(tx: Transaction, since: datetime) -> dict[int, int]:
-    """Return the gas price of each chain, in wei, where it was told since a time."""
-    rows = await tx.fetch("SELECT chain_id, gas_price FROM gas_price WHERE observed_at >= $1", since)
-    return {row["chain_id"]: row["gas_price"] for row in rows}
+async def load(
+    tx: Transaction, currency: str, gas_since: datetime
+) -> tuple[dict[str, Price], dict[int, int]]:
+    """Return prices in a currency by symbol, and gas prices in wei by chain, told since a time."""
+    rows = await tx.fetch(_LOAD, currency, gas_since)
+    prices = {
+        row["symbol"]: Price(Decimal(row["price"]), currency, row["observed_at"])
+        for row in rows
+        if row["symbol"] is not None
+    }
+    return prices, {row["chain_id"]: row["gas_price"] for row in rows if row["symbol"] is None}

@@ -20,14 +20,8 @@ Causes = Mapping[UUID, Delivery[Any] | None]
 async def load_quotes(tx: Transaction, parts: Parts) -> Quotes:
     """Return what amounts are shown with in this transaction."""
     fresh = timedelta(seconds=parts.settings.price_fresh_seconds)
-    return Quotes(
-        chains=parts.chains,
-        chain=parts.chain,
-        prices=await prices.prices_in(tx, parts.settings.display_currency),
-        gas_prices=await prices.gas_prices(tx, tx.now - fresh),
-        now=tx.now,
-        fresh=fresh,
-    )
+    known, gas_prices = await prices.load(tx, parts.settings.display_currency, tx.now - fresh)
+    return Quotes(parts.chains, parts.chain, known, gas_prices, tx.now, fresh)
 
 
 async def send(tx: Transaction, replies: Sequence[Reply], causes: Causes) -> None:
