@@ -1,6 +1,7 @@
 """What users send becomes events on the bus, stored before it is accepted."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from uuid import UUID, uuid4
 
 import pytest
@@ -134,3 +135,21 @@ async def test_a_message_starts_a_trace_of_its_own(
         assert message.headers is not None
         traces.add(message.headers["traceparent"].split("-")[1])
     assert len(traces) == 2
+
+
+async def test_more_lines_than_may_wait_are_refused_at_once(
+    start_gateway: StartGateway, broker: Broker, issuer: Issuer
+) -> None:
+    async with start_gateway(publish_waiting_messages=1) as gateway, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(open_client(gateway)) for _ in range(3)]
+        for client in clients:
+            await client.authenticate(issuer.token(uuid4()))
+        await asyncio.to_thread(broker.server.pause)
+        for client in clients:
+            await client.send("chat:message", id="1", text="/help")
+            await asyncio.sleep(0.1)
+        refused = await clients[-1].receive()
+        await asyncio.to_thread(broker.server.resume)
+        assert (refused["code"], refused["detail"]) == ("unavailable", "Not accepted: too many wait.")
+        for client in clients[:-1]:
+            assert (await client.receive())["type"] == "chat:accepted"

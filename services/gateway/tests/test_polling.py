@@ -120,3 +120,19 @@ async def test_a_poll_needs_a_token_and_sane_arguments(gateway: RunningService, 
 def bearer(issuer: Issuer, user_id: UUID) -> dict[str, str]:
     """Return the headers of a signed-in user."""
     return {"Authorization": f"Bearer {issuer.token(user_id)}"}
+
+
+async def test_a_poll_reads_on_until_there_is_something_or_nothing(
+    start_gateway: StartGateway, broker: Broker, issuer: Issuer
+) -> None:
+    alice, bob = uuid4(), uuid4()
+    async with start_gateway(recent_messages=2) as gateway:
+        position = (await poll(gateway, issuer.token(alice), wait_seconds=0))["position"]
+        await publish_feed(broker, bob, *range(6))
+        empty = await poll(gateway, issuer.token(alice), position, wait_seconds=0)
+        assert (empty["events"], empty["resync"]) == ([], False)
+        assert empty["position"].endswith(":6")
+        await broker.probe.client.jetstream().publish(f"feed.{alice}", b"{}")
+        malformed = await poll(gateway, issuer.token(alice), position, wait_seconds=0)
+        assert malformed["events"] == []
+        assert malformed["position"].endswith(":7")

@@ -11,11 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from snowrail_gateway.commands import Commands
 from snowrail_testkit import Broker, RunningService, eventually
 
 from .support import Client, Issuer, StartGateway, numbers_of, open_client, publish_feed
 
-POLICY_VIOLATION, SERVICE_RESTART, TRY_AGAIN_LATER = 1008, 1012, 1013
+POLICY_VIOLATION, INTERNAL_ERROR, SERVICE_RESTART = 1008, 1011, 1012
 
 
 async def assert_closed(client: Client, code: int) -> None:
@@ -300,3 +301,19 @@ async def test_sessions_are_counted(gateway: RunningService, issuer: Issuer) -> 
         return await gauge() == {"authenticated": 0, "unauthenticated": 0}
 
     await eventually(as_before)
+
+
+async def test_a_failure_of_ours_ends_one_session_with_a_word(
+    gateway: RunningService, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Commands, "post", fail)
+    async with open_client(gateway) as client, open_client(gateway) as other:
+        await other.authenticate(issuer.token(uuid4()))
+        await client.authenticate(issuer.token(uuid4()))
+        await client.send("chat:message", id="1", text="/help")
+        await assert_ended(client, "internal_error", INTERNAL_ERROR)
+        await other.send("ping")
+        assert (await other.receive())["type"] == "pong"
