@@ -210,3 +210,11 @@ async def test_the_landing_page_names_the_documents(gateway: RunningService) -> 
     assert "/api/payment-orchestrator/openapi.json" in answer.text
     document = (await gateway.http.get("/openapi.json")).json()
     assert "/feed" in document["paths"]
+
+
+async def test_paths_of_clients_make_no_metrics_of_their_own(start_gateway: StartGateway) -> None:
+    async with upstream(echo) as upstreams, start_gateway(upstreams=upstreams) as gateway:
+        await gateway.http.get("/api/intent/a-path-nobody-else-asks-for")
+        metrics = (await gateway.http.get("/metrics")).text
+        assert 'snowrail_gateway_proxied_total{outcome="answered",service="intent"}' in metrics
+        assert "a-path-nobody-else-asks-for" not in metrics
