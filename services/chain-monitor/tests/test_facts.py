@@ -211,7 +211,7 @@ async def test_a_rollback_deeper_than_configured_freezes_the_chain_until_the_dep
 async def test_the_trace_of_a_submitted_payment_goes_on_in_its_facts(
     broker: Broker, world: EscrowWorld, run_monitor: RunMonitor, build: Any
 ) -> None:
-    unsampled, sampled = (f"00-{digit * 32}-{digit * 16}-0{flag}" for digit, flag in (("a", 0), ("b", 1)))
+    unsampled, sampled = (f"00-{digit * 32}-{digit * 16}-0{flags}" for digit, flags in (("a", 2), ("b", 3)))
     async with run_monitor(world) as running:
         await world.call("evm_setAutomine", False)
         order = world.order(world.payers[0], world.payers[1].address, amount=1)

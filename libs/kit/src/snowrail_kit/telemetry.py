@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from snowrail_kit.settings import ServiceSettings
 
+_ODD_HEX_DIGITS = tuple("13579bdf")
 _SECONDS_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 BATCHES = Counter("snowrail_batches_total", "Batches handled", ["outcome"])
@@ -86,8 +87,8 @@ def context_of(traceparent: str | None) -> Context:
 
 
 def is_sampled(traceparent: str | None) -> bool:
-    """Return whether the trace is being recorded."""
-    return traceparent is not None and traceparent.endswith("-01")
+    """Return whether the trace is being recorded: the lowest bit of its flags, whatever the others say."""
+    return traceparent is not None and traceparent.endswith(_ODD_HEX_DIGITS)
 
 
 def traceparent_of(span: trace.Span) -> str | None:

@@ -43,6 +43,7 @@ from snowrail_events import (
 from snowrail_kit.clock import Clock
 from snowrail_kit.database import Database
 from snowrail_kit.delivery import Delivery
+from snowrail_kit.telemetry import is_sampled
 from snowrail_kit.unit_of_work import Transaction
 
 log = structlog.get_logger("chain")
@@ -365,7 +366,7 @@ async def remember_traces(deliveries: Sequence[Delivery[SettlementSubmittedV1]],
         if traceparent is None:
             continue
         known = traces.get(delivery.event.tx_hash)
-        if known is None or (traceparent.endswith("-01") and not known[1].endswith("-01")):
+        if known is None or (is_sampled(traceparent) and not is_sampled(known[1])):
             traces[delivery.event.tx_hash] = (delivery.event.chain_id, traceparent)
     if traces:
         await history.remember_traces(

@@ -8,6 +8,8 @@ from snowrail_kit.database import Database
 from snowrail_kit.unit_of_work import Transaction
 
 _PRUNE_ROWS = 5_000
+_RECORDED = "'[13579bdf]$'"
+"""Matches a traceparent whose trace is recorded: the lowest bit of its flags is set."""
 
 
 async def latest_gas_price(reads: Database | Transaction, chain_id: int) -> GasPrice | None:
@@ -47,7 +49,7 @@ async def remember_traces(tx: Transaction, chain_ids: Sequence[int], traces: Map
         " SELECT chain_id, tx_hash, traceparent, $4"
         " FROM unnest($1::bigint[], $2::text[], $3::text[]) AS trace (chain_id, tx_hash, traceparent)"
         " ORDER BY tx_hash ON CONFLICT (chain_id, tx_hash) DO UPDATE SET traceparent = EXCLUDED.traceparent"
-        " WHERE known.traceparent NOT LIKE '%-01' AND EXCLUDED.traceparent LIKE '%-01'",
+        f" WHERE known.traceparent !~ {_RECORDED} AND EXCLUDED.traceparent ~ {_RECORDED}",
         list(chain_ids),
         list(traces),
         list(traces.values()),
