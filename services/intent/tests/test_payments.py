@@ -133,3 +133,10 @@ def test_news_in_any_order_and_twice_ends_the_same(told: list[PaymentFact]) -> N
     assert (intent.status, intent.next_occurrence) == (Status.COMPLETED, 1)
     assert (occurrence.status, occurrence.version) == (OccurrenceStatus.SUCCEEDED, 4)
     assert isinstance(occurrence, Occurrence)
+
+
+def test_a_payment_that_failed_because_its_payer_cancelled_is_cancelled() -> None:
+    fact = a_fact(OccurrenceStatus.FAILED, "order_cancelled")
+    applied = apply_payment(replace(INTENT, chain_cancelled=True), OCCURRENCE, fact, NOW)
+    assert applied is not None
+    assert (applied[0].status, applied[0].reason) == (Status.CANCELLED, "cancelled_on_chain")

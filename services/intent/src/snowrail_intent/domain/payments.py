@@ -113,6 +113,9 @@ def _meaning(intent: Intent, fact: PaymentFact) -> tuple[IntentEvent | None, str
         return (IntentEvent.ALL_PAID if last else IntentEvent.OCCURRENCE_PAID), None, paid
     paid = intent.next_occurrence
     if fact.status is OccurrenceStatus.FAILED:
+        if intent.chain_cancelled:
+            # it failed because its payer had cancelled the order
+            return IntentEvent.PAYMENT_CANCELLED, _CANCELLED, paid
         return IntentEvent.PAYMENT_FAILED, fact.step, paid
     if fact.status is OccurrenceStatus.BLOCKED:
         return IntentEvent.PAYMENT_FAILED, FRAUD_BLOCKED, paid
