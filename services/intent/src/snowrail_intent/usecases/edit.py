@@ -72,11 +72,10 @@ async def edit(intent_id: UUID, user_id: UUID, edit: Edit, tx: Transaction, part
 def _reorder(intent: Intent, edit: Edit, now: datetime, parts: Parts) -> Intent | Refusal:
     not_before = None if edit.at_once else (edit.not_before or intent.not_before)
     opens = max(now, not_before) if not_before else now
-    expires_at = edit.expires_at.replace(microsecond=0) if edit.expires_at else None
-    if expires_at is None:
-        expires_at = parts.orders.expiry(now, not_before)
     if opens - now > timedelta(days=parts.settings.schedule_farthest_days):
         return Refusal("too_far_ahead", "This is too far ahead; choose an earlier time.")
+    expires_at = edit.expires_at or parts.orders.expiry(now, not_before)
+    expires_at = expires_at.replace(microsecond=0)
     longest = timedelta(seconds=parts.settings.order_longest_lifetime_seconds)
     if not opens < expires_at <= opens + longest:
         return Refusal(
