@@ -17,6 +17,7 @@ from snowrail_events import (
 )
 from snowrail_fraud.domain.features import Context, Features, features_of
 from snowrail_fraud.domain.scoring import Scorer
+from snowrail_fraud.store import assessments
 from snowrail_fraud.store.knowledge import UserState, project_users
 from snowrail_testkit import Broker, Builder, FakeClock, RunningService, eventually
 
@@ -122,6 +123,27 @@ async def test_the_same_payment_twice_in_one_batch_counts_once(fraud: Fraud) -> 
     answers = await fraud.broker.probe.collect(FraudAssessedV1, 5)
     assert len({answer.model_dump_json() for answer in answers}) == 1
     assert await fraud.value("SELECT sum(payments) FROM velocity WHERE period = 'minute'") == 1
+
+
+async def test_of_two_replicas_that_score_a_payment_at_once_the_first_answer_stands(
+    fraud: Fraud, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment_id = uuid4()
+    (first,) = await fraud.ask({"payment_id": payment_id})
+    find_many = assessments.find_many
+    blind = [True]
+
+    async def find_many_too_early(connection: Any, payment_ids: Sequence[UUID]) -> Any:
+        return {} if blind.pop() else await find_many(connection, payment_ids)
+
+    blind[:0] = [False]
+    monkeypatch.setattr(assessments, "find_many", find_many_too_early)
+    clock.advance(60)
+    await fraud.broker.probe.publish(command(payment_id=payment_id, amount=5))
+    answers = await fraud.broker.probe.collect(FraudAssessedV1, 2)
+    assert answers == [first, first]
+    assert blind == []
+    assert await fraud.value("SELECT sum(payments) FROM velocity WHERE period = 'hour'") == 1
 
 
 async def test_the_trace_of_a_payment_goes_on(fraud: Fraud) -> None:
