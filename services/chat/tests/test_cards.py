@@ -107,6 +107,11 @@ def test_a_card_is_the_same_on_the_wire_and_as_text() -> None:
     assert (wire["card_id"], wire["version"], wire["retry_after_seconds"]) == (str(CARD_ID), 3, None)
 
 
+def test_what_is_to_be_typed_is_shown_once() -> None:
+    assert Action("/help", "/help").to_text() == "/help"
+    assert Action("Send", "/pay ", draft=True).to_text() == "Send: /pay …"
+
+
 def test_the_newest_gas_price_is_used_and_somebody_pays() -> None:
     assert rows(payment_card(view(), QUOTES))["Network fee"] == "0.0026 CRO (< 0.01 USD), paid by Snowrail"
     paid = rows(payment_card(view(fee_payer="payer"), QUOTES))
@@ -128,6 +133,13 @@ def test_what_is_not_configured_any_more_is_shown_in_atoms() -> None:
     shown = payment_card(view("1:" + NATIVE.partition(":")[2], chain_id=1, status="completed"), QUOTES)
     assert rows(shown)["Amount"].startswith("1000000000000000000 atoms of 1:0x")
     assert "Network fee" not in rows(shown)
+
+
+def test_nothing_is_signed_twice_while_a_deposit_becomes_final() -> None:
+    confirming = payment_card(view(reason="funding_confirming"), QUOTES)
+    assert [action.label for action in confirming.actions] == ["Edit", "Cancel"]
+    partial = payment_card(view(reason="funding_partial"), QUOTES)
+    assert [action.label for action in partial.actions] == ["Deposit the rest", "Edit", "Cancel"]
 
 
 def test_an_ended_intent_offers_what_its_wallet_can_take_back() -> None:

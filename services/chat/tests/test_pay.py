@@ -86,9 +86,9 @@ async def test_a_token_is_signed_for_and_approved_first_where_needed(
     assert document["message"]["salt"] == intent.order.salt
     assert rows_of(card)["Amount"] == "1.5 USDC (price unavailable)"
     assert [step["label"] for step in card["steps"]][:3] == [
-        "Prepared",
-        "Token approved",
-        "Signed by your wallet",
+        "Preparation",
+        "Token approval",
+        "Your signature",
     ]
 
 

@@ -229,6 +229,18 @@ async def test_a_missing_approval_is_offered_after_the_signature(token_payment: 
     assert rows_of(card)["Reason"] == "The escrow may not move this token for you yet; approve it."
 
 
+async def test_a_payment_that_is_funded_in_part_asks_for_the_rest(coin_payment: Payment) -> None:
+    talk = coin_payment.talk
+    await talk.update(coin_payment.intent, 2, "awaiting_authorisation", reason="funding_partial")
+
+    async def changed() -> Any:
+        return [e for e in await talk.feed(coin_payment.message_id) if e.data["card"]["version"] > 1]
+
+    actions = actions_of((await eventually(changed))[0].data["card"])
+    assert "Sign" not in actions
+    assert actions["Deposit the rest"]["command"] == f"/deposit {coin_payment.id} "
+
+
 async def test_terms_that_were_edited_elsewhere_are_not_signed_here(token_payment: Payment) -> None:
     talk, intent = token_payment.talk, token_payment.intent
     await talk.update(intent, 2, "awaiting_authorisation", amount=5, order_hash=f"0x{'9' * 64}")
@@ -357,11 +369,11 @@ async def test_a_withdrawal_cancels_until_the_order_expires_and_returns_afterwar
     neighbours.transactions["cancel", None] = [transaction("cancel")]
     neighbours.transactions["return_expired", None] = [transaction("return_expired")]
     card = await talk.ask(alice, f"/withdraw {coin_payment.id}")
-    assert list(actions_of(card)) == ["Cancel on chain", "Show payment"]
+    assert list(actions_of(card)) == ["Withdraw", "Show payment"]
     talk.clock.set(coin_payment.intent.expires_at)
     talk.clock.advance(1)
     card = await talk.ask(alice, f"/withdraw {coin_payment.id}")
-    assert list(actions_of(card)) == ["Take back deposit", "Show payment"]
+    assert actions_of(card)["Withdraw"]["sign"]["transaction"]["purpose"] == "return_expired"
     assert rows_of(card)["To"] == alice.address
     assert [purpose for _, purpose, _ in neighbours.asked] == ["cancel", "return_expired"]
 

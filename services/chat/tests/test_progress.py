@@ -107,3 +107,8 @@ def test_the_step_that_failed_is_named() -> None:
     assert failed_step(PaymentState("blocked", "blocked", False)) == CHECK
     assert failed_step(PaymentState("failed", "failed", False)) == SEND
     assert failed_step(PaymentState("failed", "failed", True)) == INCLUDE
+
+
+def test_nothing_is_claimed_of_what_ended_before_its_payment() -> None:
+    seen = standing("cancelled", True, True, None)
+    assert [step.state for step in seen.steps] == [StepState.DONE, *[StepState.SKIPPED] * 6]

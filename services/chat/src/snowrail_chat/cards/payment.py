@@ -140,14 +140,18 @@ def _wallet_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
     actions: list[Action] = [] if view.next_step is None else [wallet_action(view, view.next_step)]
     if not view.standing.is_open:
         return tuple(actions)
-    if view.status not in UNAUTHORISED or view.payment is not None or not view.is_as_offered:
+    under_way = view.payment is not None or view.reason == "funding_confirming"
+    if view.status not in UNAUTHORISED or under_way or not view.is_as_offered:
         return tuple(actions)
     if view.approval is not None and view.next_step is None:
         token = quotes.token(view.token)
         symbol = "token" if token is None else token.symbol
         actions.append(transaction_action(f"Approve {symbol}", view.intent_id, view.approval))
     style = Style.SECONDARY if actions else Style.PRIMARY
-    if view.transaction is not None:
+    if view.reason == "funding_partial":
+        # the escrow takes no more than the order can spend: the whole amount would be refused
+        actions.append(Action("Deposit the rest", f"/deposit {short_id(view.intent_id)} ", style, draft=True))
+    elif view.transaction is not None:
         actions.append(transaction_action("Sign", view.intent_id, view.transaction, style))
     elif view.by_signature:
         document = typed_data(order_of(view), view.chain_id, view.escrow)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from snowrail_chat.cards.payment import wallet_action
-from snowrail_chat.cards.wording import moment, short_address
+from snowrail_chat.cards.wording import moment, short_address, transaction_action
 from snowrail_chat.domain.cards import Action, Card, Row
 from snowrail_chat.domain.quotes import Quotes
 from snowrail_chat.domain.values import short_id
@@ -43,7 +43,7 @@ def deposit_card(
             Row("Contract", view.escrow, mono=True),
             Row("Amount", quotes.valued(atoms, view.token)),
         ),
-        actions=_actions(view, transactions),
+        actions=(*(wallet_action(view, transaction) for transaction in transactions), _show(view)),
         notes=tuple(notes),
     )
 
@@ -73,11 +73,13 @@ def withdraw_card(
             Row("Contract", view.escrow, mono=True),
             Row("Privacy", "public on the chain"),
         ),
-        actions=_actions(view, transactions),
+        actions=(
+            *(transaction_action("Withdraw", view.intent_id, transaction) for transaction in transactions),
+            _show(view),
+        ),
         notes=tuple(notes),
     )
 
 
-def _actions(view: IntentView, transactions: Sequence[UnsignedTransaction]) -> tuple[Action, ...]:
-    show = Action("Show payment", f"/status {short_id(view.intent_id)}")
-    return (*(wallet_action(view, transaction) for transaction in transactions), show)
+def _show(view: IntentView) -> Action:
+    return Action("Show payment", f"/status {short_id(view.intent_id)}")

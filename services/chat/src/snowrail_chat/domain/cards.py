@@ -78,6 +78,11 @@ class Action:
     sign: dict[str, Any] | None = None
     draft: bool = False
 
+    def to_text(self) -> str:
+        """Return the action for people who have to type it."""
+        line = f"{self.command}…" if self.draft and self.command.endswith(" ") else self.command
+        return line if self.label == self.command else f"{self.label}: {line}"
+
     def to_wire(self) -> dict[str, Any]:
         """Return the action as it stands in a card on the wire."""
         return {
@@ -144,5 +149,5 @@ class Card:
             )
         lines.extend(f"  [{_STEP_MARKS[step.state]}] {step.label}" for step in self.steps)
         lines.extend(f"  {note}" for note in self.notes)
-        lines.extend(f"  > {action.label}: {action.command}" for action in self.actions)
+        lines.extend(f"  > {action.to_text()}" for action in self.actions)
         return "\n".join(lines)

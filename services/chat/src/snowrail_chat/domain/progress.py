@@ -15,12 +15,12 @@ OPEN_INTENT = UNAUTHORISED | AWAITING_COVER | {"armed", "due", "delayed"}
 """States of an intent that may still execute."""
 
 PREPARED, APPROVE, SIGN, FUND = (
-    "Prepared",
-    "Token approved",
-    "Signed by your wallet",
-    "Funded from your wallet",
+    "Preparation",
+    "Token approval",
+    "Your signature",
+    "Your funding transaction",
 )
-CHECK, SEND, INCLUDE, FINAL = "Checked", "Sent to the network", "In a block", "Final"
+CHECK, SEND, INCLUDE, FINAL = "Check", "Sending", "Inclusion in a block", "Finality"
 
 _STOPPED_PAYMENT = frozenset({"failed", "blocked", "cancelled"})
 _RUNNING = {
@@ -103,7 +103,8 @@ def _before_payment(intent_status: str, plan: list[str], authorise: str) -> Stan
     if intent_status == COMPLETED:
         return _final(plan)
     if intent_status in ENDED_INTENT:
-        return _stopped(intent_status, plan, authorise)
+        # whether the wallet had agreed is not known any more: nothing after the preparation is claimed
+        return _stopped(intent_status, plan, plan[1])
     if intent_status in UNAUTHORISED:
         return Standing(intent_status, True, True, _steps(plan, plan[1], StepState.CURRENT))
     waiting = intent_status in AWAITING_COVER
