@@ -1,5 +1,6 @@
 """The internal interface of chain-monitor over real HTTP, with balances that a test sets or a chain holds."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -20,6 +21,7 @@ class ChainMonitorEmulator:
         world: chain to read instead, when there is one.
         is_available: whether it answers at all.
         questions: bodies of the questions so far.
+        meanwhile: what happens while the next question is answered, once.
     """
 
     def __init__(self) -> None:
@@ -29,6 +31,7 @@ class ChainMonitorEmulator:
         self.world: EscrowWorld | None = None
         self.is_available = True
         self.questions: list[dict[str, Any]] = []
+        self.meanwhile: Callable[[], Awaitable[Any]] | None = None
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -51,6 +54,9 @@ class ChainMonitorEmulator:
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.questions.append(body)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
         if not self.is_available:
             return web.Response(status=503)
         assert len(body["queries"]) <= 500, "chain-monitor takes no more"

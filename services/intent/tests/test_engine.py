@@ -4,9 +4,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from snowrail_chain.addresses import NATIVE_TOKEN
-from snowrail_events import IntentCreatedV1, IntentDueV1, IntentRejectedV1, IntentUpdatedV1
+from snowrail_events import IntentCancelledV1, IntentCreatedV1, IntentDueV1, IntentRejectedV1, IntentUpdatedV1
 from snowrail_intent.settings import LevelLimitSettings, TokenLimitSettings
-from snowrail_intent.usecases.engine import prune
+from snowrail_intent.usecases.engine import evaluate_due, prune
+from snowrail_kit.telemetry import TASK_FAILURES
 from snowrail_testkit import eventually
 
 from .conftest import RunIntent, World
@@ -28,7 +29,7 @@ async def armed(world: World, count: int) -> list[IntentCreatedV1]:
 
 
 async def test_many_intents_become_due_in_bounded_passes(run_intent: RunIntent) -> None:
-    async with run_intent(limits=GENEROUS, check_batch_intents=10) as world:
+    async with run_intent(payment_limits=GENEROUS, check_batch_intents=10) as world:
         await world.register()
         created = await armed(world, 45)
         asked_before = len(world.monitor.questions)
@@ -40,8 +41,8 @@ async def test_many_intents_become_due_in_bounded_passes(run_intent: RunIntent) 
 
 async def test_replicas_make_each_occurrence_due_once(run_intent: RunIntent) -> None:
     async with (
-        run_intent(limits=GENEROUS, check_batch_intents=20) as world,
-        run_intent(limits=GENEROUS, check_batch_intents=20) as other,
+        run_intent(payment_limits=GENEROUS, check_batch_intents=20) as world,
+        run_intent(payment_limits=GENEROUS, check_batch_intents=20) as other,
     ):
         await world.register()
         created = await armed(world, 100)
@@ -58,7 +59,7 @@ async def test_replicas_make_each_occurrence_due_once(run_intent: RunIntent) -> 
 async def test_replicas_never_exceed_a_limit_together(run_intent: RunIntent) -> None:
     limit = TokenLimitSettings(per_transaction=Decimal("0.001"), per_day=Decimal("0.05"))
     limits = {0: LevelLimitSettings(gas_per_day=10**12, tokens={"USDC": limit})}
-    options = {"limits": limits, "consumer_batch_messages": 8}
+    options = {"payment_limits": limits, "consumer_batch_messages": 8}
     async with run_intent(**options) as world, run_intent(**options):
         await world.register()
         await world.settle()
@@ -91,6 +92,36 @@ async def test_funds_that_left_meanwhile_are_noticed_before_anything_is_sent(wor
     await world.pass_time(3_603)
     await world.status(intent.intent_id, "awaiting_funds", "insufficient_funds")
     assert await world.broker.probe.count(IntentDueV1) == 0
+
+
+def failed_passes() -> float:
+    """Return how many passes of the engine have failed in this process."""
+    return TASK_FAILURES.labels("evaluate")._value.get()  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_what_is_cancelled_while_the_engine_asks_the_chain_stays_cancelled(world: World) -> None:
+    (intent,) = await armed(world, 1)
+    failed_before = failed_passes()
+    path = f"/intents/{intent.intent_id}"
+    world.monitor.meanwhile = lambda: world.running.http.delete(path, headers=world.headers())
+    await world.pass_time(3_603)
+    await world.status(intent.intent_id, "cancelled", "cancelled_by_user")
+    await world.settle()
+    assert await world.broker.probe.count(IntentDueV1) == 0
+    assert failed_passes() == failed_before
+
+
+async def test_what_another_replica_made_due_is_left_alone(world: World) -> None:
+    (intent,) = await armed(world, 1)
+    failed_before = failed_passes()
+    world.monitor.meanwhile = lambda: evaluate_due(world.running.parts)
+    await world.pass_time(3_603)
+    await world.collect(IntentDueV1)
+    await world.settle()
+    assert await world.broker.probe.count(IntentDueV1) == 1
+    assert await world.broker.probe.count(IntentCancelledV1) == 0
+    assert (await world.row(intent.intent_id))["status"] == "due"
+    assert failed_passes() == failed_before
 
 
 async def test_only_wallets_that_matter_are_asked_about(world: World) -> None:

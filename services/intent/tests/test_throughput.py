@@ -42,7 +42,7 @@ async def test_authorisations_per_second(run_intent: RunIntent, capsys: pytest.C
     async def has(world: World, event: type[IntentCreatedV1 | IntentDueV1]) -> bool:
         return await world.broker.probe.count(event) >= COMMANDS
 
-    async with run_intent(limits={0: LEVEL}) as world:
+    async with run_intent(payment_limits={0: LEVEL}) as world:
         creating = await seconds_until(lambda: has(world, IntentCreatedV1))
         created = await world.collect(IntentCreatedV1, COMMANDS)
     for intent in created:

@@ -77,5 +77,5 @@ def level_limits(settings: Settings, chains: ChainRegistry) -> dict[int, LevelLi
                 if (limit := limits.tokens.get(token.symbol)) is not None
             },
         )
-        for level, limits in settings.limits.items()
+        for level, limits in settings.payment_limits.items()
     }

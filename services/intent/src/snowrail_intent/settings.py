@@ -47,7 +47,7 @@ def _default_limits() -> dict[int, LevelLimitSettings]:
 
 
 class Settings(ServiceSettings):
-    """Each is read from `SNOWRAIL_<NAME>`; `limits` as JSON."""
+    """Each is read from `SNOWRAIL_<NAME>`; `payment_limits` as JSON."""
 
     chains_file: Path
     """Chains, tokens and escrow addresses."""
@@ -73,7 +73,7 @@ class Settings(ServiceSettings):
     """Gas of one execution, for previews and for the cap on sponsored fees."""
 
     duplicate_window_seconds: int = Field(default=120, ge=0, le=86_400)
-    limits: dict[int, LevelLimitSettings] = Field(default_factory=_default_limits)
+    payment_limits: dict[int, LevelLimitSettings] = Field(default_factory=_default_limits)
     """By KYC level. What has no limit here cannot be paid."""
 
     check_first_seconds: float = Field(default=2, gt=0, le=60)

@@ -33,7 +33,8 @@ async def evaluate_due(parts: Parts) -> bool:
         await work.lock_free(intent.intent_id for intent in candidates)
         known = {intent.intent_id: intent.version for intent in candidates}
         unchanged = [item for item in work.intents.values() if item.version == known[item.intent_id]]
-        await _conclude_cancellations([item for item in unchanged if item.status is Status.DUE], work, tx)
+        cancelled = [item for item in unchanged if item.status is Status.DUE and item.chain_cancelled]
+        await _conclude_cancellations(cancelled, work, tx)
         for intent in unchanged:
             if intent.status is not Status.DUE:
                 _look_at(intent, readings, work)
