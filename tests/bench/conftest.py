@@ -1,7 +1,7 @@
 """The table of measurements: printed at the end of a run and written to `build/bench.json`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -46,10 +46,14 @@ class Table:
 
     def add_percentiles(self, name: str, milliseconds: list[float], goal_p95: str | None = None) -> None:
         """Add p50, p95 and p99 of samples in milliseconds."""
-        ordered = sorted(milliseconds)
         for percent, goal in ((50, None), (95, goal_p95), (99, None)):
-            value = ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
-            self.add(f"{name}, p{percent}", value, "ms", goal)
+            self.add(f"{name}, p{percent}", percentile(milliseconds, percent), "ms", goal)
+
+
+def percentile(samples: Sequence[float], percent: int) -> float:
+    """Return the sample below which so many percent of the others lie."""
+    ordered = sorted(samples)
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
 
 @pytest.fixture(scope="session")

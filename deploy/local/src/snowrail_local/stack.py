@@ -266,8 +266,8 @@ class Stack:
             contracts_folder=CONTRACTS_EVM,
             port=ports.anvil,
             block_time_seconds=settings.block_time_seconds,
-            keep_state=True,
-            kept_states=KEPT_CHAIN_STATES,
+            keep_state=settings.keep_chain,
+            kept_states=KEPT_CHAIN_STATES if settings.keep_chain else None,
             accounts=ACCOUNTS,
         )
 

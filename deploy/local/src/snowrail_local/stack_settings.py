@@ -28,6 +28,8 @@ class StackSettings:
         postgres_settings: server settings over the defaults.
         block_time_seconds: of the development chain.
         confirmations: blocks after which a transaction is final.
+        keep_chain: whether the development chain survives a restart. Without it, its past states are pruned
+            and nothing is written to disk, which is what measurements want.
         ready_timeout_seconds: how long services may take until they are ready.
     """
 
@@ -38,6 +40,7 @@ class StackSettings:
     postgres_settings: Mapping[str, str] = field(default_factory=dict[str, str])
     block_time_seconds: float = 1.0
     confirmations: int = 2
+    keep_chain: bool = True
     ready_timeout_seconds: float = 60.0
 
     @classmethod

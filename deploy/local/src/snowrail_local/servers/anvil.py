@@ -36,7 +36,7 @@ class Anvil(ServerProcess):
         block_time_seconds: float | None = None,
         keep_state: bool = False,
         state_interval_seconds: int = 2,
-        kept_states: int = DEFAULT_KEPT_STATES,
+        kept_states: int | None = DEFAULT_KEPT_STATES,
         gas_limit: int = DEFAULT_GAS_LIMIT,
         accounts: int = 10,
         mnemonic: str = DEV_MNEMONIC,
@@ -55,7 +55,8 @@ class Anvil(ServerProcess):
             keep_state: the chain survives restarts, losing at most `state_interval_seconds` at a kill.
             state_interval_seconds: how often the state is written.
             kept_states: how many blocks' states are kept on disk, about 300 KB each; calls at older
-                blocks and deeper reorganisations are refused. Unbounded, 20,000 blocks take 6 GB.
+                blocks and deeper reorganisations are refused. Unbounded, 20,000 blocks take 6 GB. None keeps
+                no state but the last, and nothing on disk.
             gas_limit: of a block, in gas.
             accounts: number of funded accounts.
             mnemonic: of the funded accounts.
@@ -122,8 +123,12 @@ class Anvil(ServerProcess):
             *("--host", self.host, "--port", str(self.port), "--quiet"),
             *("--chain-id", str(self.chain_id), "--gas-limit", str(self._gas_limit)),
             *("--accounts", str(self._accounts), "--mnemonic", self.mnemonic),
-            *("--max-persisted-states", str(self._kept_states), "--cache-path", str(self._cache_folder)),
+            *("--cache-path", str(self._cache_folder)),
         ]
+        if self._kept_states is None:
+            arguments.append("--prune-history")
+        else:
+            arguments += ["--max-persisted-states", str(self._kept_states)]
         if self._block_time_seconds is not None:
             arguments += ["--block-time", f"{self._block_time_seconds:g}"]
         if self._keep_state:
