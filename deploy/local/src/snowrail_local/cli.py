@@ -1,13 +1,13 @@
 """`python -m snowrail_local`: the platform on this machine, from the command line."""
 
 import argparse
-import importlib
 import logging
 import shutil
 import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 
@@ -31,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m snowrail_local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start everything and stay until Ctrl-C")
-    commands.add_parser("demo", help="have two people pay each other on a stack that runs")
+    demo = commands.add_parser(
+        "demo", help="have two people pay each other, on the stack that runs or a new one"
+    )
+    demo.add_argument("--picture", type=Path, metavar="FILE", help="also write a picture of it, as SVG")
     commands.add_parser("status", help="show processes, memory and health")
     commands.add_parser("reset", help="end the stack and forget all its data")
     options = parser.parse_args(arguments)
@@ -46,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     if options.command == "demo":
-        return int(importlib.import_module("snowrail_local.demo").main(settings))
+        from snowrail_local.demo import main as play  # the client takes a second to import
+
+        return play(settings, options.picture)
     print(format_status(read_status(settings)))
     return 0
 
