@@ -41,7 +41,6 @@ class Chain:
 
     chain_id: int
     url: str
-    escrow: str
     tokens: tuple[Token, ...]
 
     @classmethod
@@ -49,7 +48,7 @@ class Chain:
         """Return the first chain of a chains file."""
         chain: Mapping[str, Any] = json.loads(chains_file.read_text())["chains"][0]
         tokens = tuple(Token(item["symbol"], item["address"], item["decimals"]) for item in chain["tokens"])
-        return cls(chain["chain_id"], chain["rpc_urls"][0], chain["escrow"], tokens)
+        return cls(chain["chain_id"], chain["rpc_urls"][0], tokens)
 
     def token(self, symbol: str) -> Token:
         """Return a token by its symbol."""
