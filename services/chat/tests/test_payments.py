@@ -176,6 +176,17 @@ async def test_an_end_without_payment_says_why(
     assert "Sign" not in actions_of(card)
 
 
+async def test_reasons_are_shown_while_somebody_looks_and_not_when_it_goes_on(token_payment: Payment) -> None:
+    talk, intent = token_payment.talk, token_payment.intent
+    reasons = ("new_payee", "velocity")
+    await talk.pay(intent, version=1, status="review", step="review", reasons=reasons)
+    held = (await token_payment.shown("review"))["card"]
+    assert rows_of(held)["Reason"] == "New payee. Velocity."
+    await talk.pay(intent, version=2, status="executing", step="submitted", reasons=reasons, tx_hash=TX)
+    sent = (await token_payment.shown("pending"))["card"]
+    assert "Reason" not in rows_of(sent)
+
+
 async def test_a_failed_native_payment_offers_its_deposit_back(coin_payment: Payment) -> None:
     await coin_payment.talk.pay(coin_payment.intent, PaymentFailedV1, version=2, code="reverted")
     actions = actions_of((await coin_payment.shown("failed"))["card"])

@@ -132,7 +132,8 @@ def payment_view(event: PaymentEvent) -> PaymentView:
                 step=event.step,
                 changed_at=event.changed_at,
                 tx_hash=event.tx_hash,
-                reasons=event.reasons,
+                # what made the score of a payment that goes on explains nothing to its payer
+                reasons=event.reasons if event.step == "review" else (),
             )
         case PaymentSucceededV1():
             return PaymentView(
