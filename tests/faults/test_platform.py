@@ -239,7 +239,7 @@ async def test_a_kill_loses_and_doubles_nothing(
     await asyncio.to_thread(kill, world.stack)
     assert in_state >= LEAST_IN_STATE, f"only {in_state} payments were in a state that {victim} owns"
     await asyncio.gather(*confirming)
-    await wait_until_final(payers)
+    await wait_until_final(world, payers)
     await wait_until_quiet(world)
     await check_feeds(world, payers, since)
     judge(world, tmp_path)
@@ -256,11 +256,37 @@ async def wait_for_state(count: Callable[[], Awaitable[Any]]) -> int:
             await asyncio.sleep(0.005)
 
 
-async def wait_until_final(payers: list[Payer]) -> None:
+async def wait_until_final(world: World, payers: list[Payer]) -> None:
     """Wait until every payer has seen the final event of every payment."""
-    async with asyncio.timeout(FINAL_TIMEOUT_SECONDS):
-        while any(len(payer.executed()) < PAYMENTS_PER_PERSON for payer in payers):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    try:
+        async with asyncio.timeout(FINAL_TIMEOUT_SECONDS):
+            while any(len(payer.executed()) < PAYMENTS_PER_PERSON for payer in payers):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        seen = sum(len(payer.executed()) for payer in payers)
+        raise AssertionError(f"{seen} final events were seen; {await where_things_are(world)}") from None
+
+
+async def where_things_are(world: World) -> dict[str, Any]:
+    """Return counts that show where payments are stuck."""
+    found: dict[str, Any] = {}
+    for service, table, column in (
+        ("payment-orchestrator", "payment", "status"),
+        ("intent", "intent", "status"),
+        ("settlement", "item", "state"),
+    ):
+        connection = await asyncpg.connect(world.stack.database_url(service), ssl=False)
+        rows = await connection.fetch(f"SELECT {column}, count(*) FROM {table} GROUP BY {column}")
+        await connection.close()
+        found[service] = {row[0]: row[1] for row in rows}
+    for service in world.stack.settings.services:
+        if service.has_database:
+            unsent = await world.value(service.name, "SELECT count(*) FROM outbox WHERE sent_at IS NULL")
+            parked = await world.value(service.name, "SELECT count(*) FROM parked_message")
+            dead = await world.value(service.name, "SELECT count(*) FROM dead_letter")
+            if unsent or parked or dead:
+                found[f"{service.name} unsent, parked, dead"] = (unsent, parked, dead)
+    return found
 
 
 async def wait_until_quiet(world: World) -> None:

@@ -15,6 +15,7 @@ Row: TypeAlias = asyncpg.Record
 TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.TooManyConnectionsError,
@@ -23,6 +24,7 @@ TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.CrashShutdownError,
     asyncpg.QueryCanceledError,
     OSError,
+    EOFError,
     TimeoutError,
 )
 """Failures of the database that say nothing about the work: the same work may be tried again."""

@@ -8,8 +8,8 @@ position order.
 import asyncio
 import time
 from collections import defaultdict
+from contextlib import suppress
 
-import asyncpg
 import structlog
 from opentelemetry import context as otel_context
 
@@ -178,7 +178,5 @@ class Relay:
 
 
 async def _release_lock(connection: Connection) -> None:
-    try:
+    with suppress(*TRANSIENT_ERRORS):  # a connection that is lost has given up its locks
         await connection.execute("SELECT pg_advisory_unlock($1)", RELAY_LOCK)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        return

@@ -7,10 +7,11 @@ and the bus, starts the relay, the consumer and the tasks, and drains them in re
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import httpx
 import structlog
@@ -44,6 +45,8 @@ _START_ATTEMPTS = 60
 _START_PAUSE_SECONDS = 0.5
 _HOUSEKEEPING_EVERY_SECONDS = 600.0
 _HTTP_TIMEOUT_SECONDS = 5.0
+_RESTART_FIRST_SECONDS = 0.5
+_RESTART_LAST_SECONDS = 10.0
 
 
 class Runtime(Generic[S]):
@@ -276,8 +279,7 @@ def _spawn(
     settings: ServiceSettings,
 ) -> None:
     """Run something until the lifespan ends; then stop it and wait for it, within the graceful timeout."""
-    task = asyncio.ensure_future(cast("Any", run()))
-    task.add_done_callback(_report_crash(name))
+    task = asyncio.ensure_future(_supervise(name, run))
 
     async def drain() -> None:
         stop()
@@ -287,12 +289,21 @@ def _spawn(
     stack.push_async_callback(drain)
 
 
-def _report_crash(name: str) -> Callable[[Any], None]:
-    def report(task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and task.exception() is not None:
-            log.error("background work ended", work=name, exc_info=task.exception())
-
-    return report
+async def _supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run background work until it returns; begin again, after a pause, whenever it fails."""
+    pause_seconds = _RESTART_FIRST_SECONDS
+    while True:
+        begun = time.monotonic()
+        try:
+            await run()
+            return
+        except Exception as error:  # whatever it was, a process that relays and consumes nothing is worse
+            telemetry.TASK_FAILURES.labels(name).inc()
+            log.error("background work failed", work=name, exc_info=error)
+        if time.monotonic() - begun > _RESTART_LAST_SECONDS:
+            pause_seconds = _RESTART_FIRST_SECONDS
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = min(pause_seconds * 2, _RESTART_LAST_SECONDS)
 
 
 def _install_unavailable_handler(app: FastAPI) -> None:

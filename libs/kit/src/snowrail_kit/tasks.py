@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from zlib import crc32
@@ -10,7 +10,7 @@ from zlib import crc32
 import asyncpg
 import structlog
 
-from snowrail_kit.database import Database
+from snowrail_kit.database import TRANSIENT_ERRORS, Database
 from snowrail_kit.telemetry import TASK_FAILURES
 
 P = TypeVar("P")
@@ -108,5 +108,5 @@ async def _held_lock(
         try:
             yield connection
         finally:
-            if not connection.is_closed():
+            with suppress(*TRANSIENT_ERRORS):  # a connection that is lost has given up its locks
                 await connection.execute("SELECT pg_advisory_unlock($1, $2)", _LOCK_SPACE, key)
