@@ -102,6 +102,7 @@ _STATEMENTS = (
         state text NOT NULL CHECK (state IN ('created', 'assigned', 'submitted', 'included', 'executed',
                                              'failed', 'unknown')),
         version bigint NOT NULL DEFAULT 0,
+        accepted boolean NOT NULL,
         signer text,
         nonce bigint,
         basis_tx_hash text,
@@ -124,7 +125,8 @@ _STATEMENTS = (
         CHECK (state NOT IN ('assigned', 'submitted', 'included', 'unknown') OR nonce IS NOT NULL),
         CHECK (state NOT IN ('included', 'executed')
                OR (basis_tx_hash IS NOT NULL AND log_index IS NOT NULL)),
-        CHECK (state <> 'created' OR nonce IS NULL)
+        CHECK (state <> 'created' OR nonce IS NULL),
+        CHECK (accepted OR state = 'failed')
     )
     """,
     # at most one attempt of an occurrence is live or has succeeded, whichever payment it belongs to

@@ -86,9 +86,11 @@ async def insert_logs(tx: Transaction, facts: Sequence[Fact]) -> None:
 
 _EVIDENCE = """
 SELECT item.item_id,
-       NOT EXISTS (SELECT 1 FROM item AS later WHERE later.chain_id = item.chain_id
-                   AND later.order_hash = item.order_hash AND later.occurrence = item.occurrence
-                   AND later.sequence > item.sequence) AS is_newest,
+       item.accepted AND NOT EXISTS (
+           SELECT 1 FROM item AS later
+           WHERE later.chain_id = item.chain_id AND later.order_hash = item.order_hash
+             AND later.occurrence = item.occurrence AND later.accepted AND later.sequence > item.sequence
+       ) AS holds_occurrence,
        execution.tx_hash AS execution_tx_hash, execution.block_hash AS execution_block_hash,
        execution.block_number AS execution_block_number, execution.log_index AS execution_log_index,
        execution.status AS execution_status, execution.amount, execution.fee,
@@ -127,11 +129,12 @@ class ItemEvidence:
     """What is known about an item.
 
     Attributes:
-        is_newest: Whether no later attempt pays the same occurrence; only the newest one still changes.
+        holds_occurrence: Whether what the chain says of the occurrence is said of this item: it was taken,
+            and no later one was. One that was refused as it came is never credited with another's execution.
     """
 
     evidence: Evidence
-    is_newest: bool
+    holds_occurrence: bool
 
 
 async def evidence_about(tx: Transaction, item_ids: Sequence[UUID]) -> dict[UUID, ItemEvidence]:
@@ -159,7 +162,7 @@ def _evidence(row: Row) -> ItemEvidence:
             succeeded=row["own_succeeded"],
             failure=row["failure"],
         )
-    return ItemEvidence(Evidence(execution, own), row["is_newest"])
+    return ItemEvidence(Evidence(execution, own), row["holds_occurrence"])
 
 
 async def observed_height(database: Database, chain_id: int) -> int:

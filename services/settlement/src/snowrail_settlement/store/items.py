@@ -122,10 +122,10 @@ def item_of(row: Row) -> Item:
 _INSERT = f"""
 INSERT INTO item (item_id, payment_id, attempt, purpose, intent_id, user_id, chain_id, escrow, order_hash,
                   occurrence, order_terms, signature, gas_ceiling, valid_until, state, code, detail,
-                  traceparent, created_at, not_before, changed_at)
+                  traceparent, created_at, not_before, changed_at, accepted)
 SELECT item_id, payment_id, attempt, '{PURPOSE}', intent_id, user_id, chain_id, escrow, order_hash,
        occurrence, order_terms::jsonb, signature, gas_ceiling, valid_until, state, code, detail, traceparent,
-       $17, $17, $17
+       $17, $17, $17, state = 'created'
 FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::uuid[], $5::uuid[], $6::bigint[], $7::text[],
             $8::text[], $9::bigint[], $10::text[], $11::bytea[], $12::numeric[], $13::numeric[], $14::text[],
             $15::text[], $16::text[], $18::text[])

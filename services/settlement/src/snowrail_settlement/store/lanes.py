@@ -165,14 +165,19 @@ FROM lane_transaction AS signed JOIN lane_nonce AS slot USING (chain_id, signer,
 WHERE signed.chain_id = $1 AND signed.signer = $2 AND {condition}
 ORDER BY signed.nonce, signed.max_fee_per_gas LIMIT $3
 """
-_IS_OPEN = "signed.state IN ('signed', 'broadcast', 'ambiguous', 'orphaned')"
-_IS_NOT_FINAL = "signed.state NOT IN ('final', 'dead')"
+_IS_OPEN = """
+signed.state IN ('signed', 'broadcast', 'ambiguous', 'orphaned') AND NOT EXISTS (
+    SELECT 1 FROM lane_transaction AS sibling
+    WHERE sibling.chain_id = signed.chain_id AND sibling.signer = signed.signer
+      AND sibling.nonce = signed.nonce AND sibling.state IN ('included', 'final'))
+"""
+_IS_NOT_FINAL = f"(signed.state = 'included' OR ({_IS_OPEN}))"
 
 
 async def open_transactions(
     database: Database, chain_id: int, signer: str, limit: int
 ) -> list[LaneTransaction]:
-    """Return transactions that are neither in a block nor dead, lowest nonce and lowest fee first."""
+    """Return transactions at nonces that no block holds, lowest nonce and lowest fee first."""
     rows = await database.fetch(_OPEN.format(condition=_IS_OPEN), chain_id, signer, limit)
     return [_transaction(row) for row in rows]
 
@@ -192,6 +197,17 @@ async def raw_bytes(database: Database, chain_id: int, tx_hash: str) -> bytes:
     )
     assert row is not None, "a hash is stored with its bytes"
     return row["raw"]
+
+
+async def hashes_at(database: Database, chain_id: int, signer: str, nonce: int) -> list[str]:
+    """Return every hash that was signed for a nonce."""
+    rows = await database.fetch(
+        "SELECT tx_hash FROM lane_transaction WHERE chain_id = $1 AND signer = $2 AND nonce = $3",
+        chain_id,
+        signer,
+        nonce,
+    )
+    return [row["tx_hash"] for row in rows]
 
 
 async def count_in_flight(database: Database, chain_id: int, signer: str) -> int:

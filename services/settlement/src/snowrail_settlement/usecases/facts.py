@@ -140,8 +140,8 @@ async def settle(
     changed: dict[UUID, Item] = {}
     for item in locked:
         found = known[item.item_id]
-        if not found.is_newest:
-            continue  # a later attempt pays the occurrence now
+        if not found.holds_occurrence:
+            continue
         steps = steps_by_evidence(item.state, item.basis, item.was_sent, found.evidence)
         if not steps:
             continue

@@ -172,7 +172,7 @@ async def _send(parts: Parts, worker: LaneWorker, lane: Lane, variants: list[Lan
     if verdict is SendVerdict.REFUSED:
         event = TransactionEvent.REFUSED
     elif verdict is SendVerdict.ASK:
-        event, answer = await _ask(parts, worker, lane, variants, answer)
+        event, answer = await _ask(parts, worker, lane, newest.nonce, answer)
     if event is TransactionEvent.ACCEPTED:
         worker.doubtful_since.pop(newest.nonce, None)
         answer = ""
@@ -192,12 +192,12 @@ async def _send(parts: Parts, worker: LaneWorker, lane: Lane, variants: list[Lan
 
 
 async def _ask(
-    parts: Parts, worker: LaneWorker, lane: Lane, variants: list[LaneTransaction], answer: str
+    parts: Parts, worker: LaneWorker, lane: Lane, nonce: int, answer: str
 ) -> tuple[TransactionEvent, str]:
     """After an answer that tells nothing, find out what became of a nonce."""
-    nonce = variants[-1].nonce
+    hashes = await lanes.hashes_at(parts.database, lane.chain_id, lane.signer, nonce)
     try:
-        known = await worker.node.knows_any([item.tx_hash for item in variants])
+        known = await worker.node.knows_any(hashes)
         account = await worker.node.account(lane.signer)
     except RpcError as problem:
         return TransactionEvent.UNCLEAR, f"{answer}; then {problem}"

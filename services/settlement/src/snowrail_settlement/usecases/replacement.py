@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import structlog
 
-from snowrail_chain.lane import Fees, raise_fees
+from snowrail_chain.lane import OPEN_STATES, Fees, raise_fees
 from snowrail_chain.signer import read_transaction
 from snowrail_settlement import metrics
 from snowrail_settlement.store import lanes
@@ -37,6 +37,9 @@ async def replace_transaction(
     )
     async with parts.transaction() as tx:
         await lanes.lock_lane(tx, lane.lane_id)
+        place = (lane.chain_id, lane.signer, previous.nonce)
+        if any(known.state not in OPEN_STATES for known in await lanes.lock_at_nonces(tx, [place])):
+            return None  # a block holds one of them by now
         signed = await worker.signer.sign_transaction(transaction)
         await lanes.insert_transaction(
             tx,

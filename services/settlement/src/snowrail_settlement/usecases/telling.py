@@ -49,7 +49,7 @@ def take_step(item: Item, step: Step, tx: Transaction, tx_hash: str | None = Non
         item.code, item.detail = step.refusal.code, step.refusal.detail
     if (before is ItemState.FAILED and step.event is ItemEvent.EXECUTED) or step.refusal == NO_EVENT:
         metrics.CONTRADICTIONS.inc()
-        log.error("contradiction", item_id=str(item.item_id), before=before.value, event=step.event.value)
+        log.error("contradiction", item_id=str(item.item_id), was=before.value, happened=step.event.value)
     for make in _FACTS.get(step.event, ()):
         item.version += 1
         tx.emit(make(item, step, tx_hash, tx.now), version=item.version, traceparent=item.traceparent)
