@@ -11,7 +11,7 @@ PYTHON := $(BIN)/python
 WORKERS ?= auto
 TESTS ?=
 
-.PHONY: help environment up demo reset status test test-faults bench lint types imports format lock
+.PHONY: help environment up demo reset status test test-faults bench lint types imports documents format lock
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -49,6 +49,12 @@ types: environment ## Check types
 
 imports: environment ## Check who may import whom
 	@$(BIN)/pytest -q tests/architecture
+
+documents: environment ## Write golden schemas, OpenAPI, AsyncAPI and the list of commands again
+	@$(PYTHON) -m snowrail_events.golden
+	@$(PYTHON) -m snowrail_kit documents contracts/api \
+	    $$($(PYTHON) -c 'from snowrail_delivery.catalogue import SERVICES; print(*(s.package for s in SERVICES))')
+	@$(PYTHON) -m snowrail_chat.commands_document
 
 format: environment ## Format the sources
 	@$(BIN)/ruff check --fix .
