@@ -28,6 +28,10 @@ WHOLE_TRACE = {
     "chain-monitor",
     "notification",
 }
+LAST_STEPS = {
+    ("payment-orchestrator", "process settlement.executed.v1"),
+    *((service, "process payment.succeeded.v1") for service in ("chat", "intent", "notification")),
+}
 OF_A_PAYMENT = ("intent", "fraud", "route", "settlement", "payment")
 """First words of the subjects that exist because of a payment."""
 OF_THE_AUTHORISATION = "process intent.authorise.v1"
@@ -108,13 +112,13 @@ def orphans(spans: list[CollectedSpan]) -> list[CollectedSpan]:
 
 
 async def exported(collector: OtlpCollector, payment: Traced) -> list[CollectedSpan]:
-    """Return a payment's trace once its last message was handled and every span has its parent."""
+    """Return a payment's trace once every service exported its part, or what there is by then."""
 
     async def complete() -> list[CollectedSpan]:
         spans = trace_of(collector, payment.message_id)
-        ends = {span.service for span in spans if span.name == "process payment.succeeded.v1"}
-        ended = {"chat", "intent", "notification"} <= ends
-        return spans if ended and not orphans(spans) else []
+        ended = {(span.service, span.name) for span in spans} >= LAST_STEPS
+        everywhere = {span.service for span in spans} == WHOLE_TRACE
+        return spans if ended and everywhere and not orphans(spans) else []
 
     try:
         return await eventually(complete, EXPORTED_SECONDS)
@@ -178,6 +182,7 @@ async def test_the_line_that_authorises_is_a_trace_of_its_own(
     assert payment.authorised_by is not None
     asked = await exported(collector, payment)
     authorised = trace_of(collector, payment.authorised_by)
+    # its last span ended long before those of the payment that it authorised
     assert {span.service for span in authorised} == {"gateway", "chat", "intent"}, told(authorised)
     assert authorised[0].trace_id != asked[0].trace_id
     assert not orphans(authorised)
