@@ -32,6 +32,7 @@ reset: environment ## End the stack and forget its data
 	@$(PYTHON) -m snowrail_local reset
 
 test: environment ## Run the tests, except for faults and measurements; TESTS=path narrows them
+	@deploy/local/browser
 	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile -m "not faults and not bench" $(TESTS)
 
 test-faults: environment ## Run the tests that kill processes, servers and connections
