@@ -9,9 +9,9 @@ from snowrail_local.servers import NatsServer
 
 
 async def test_a_broker_that_does_not_sync_always_is_refused(tmp_path: Path) -> None:
-    with NatsServer(tmp_path / "careless", sync_always=False) as server:
-        with pytest.raises(BrokerNotDurable, match="sync_interval"):
-            await require_sync_always(server.monitor_url)
+    server = NatsServer(tmp_path / "careless", sync_always=False)
+    with server, pytest.raises(BrokerNotDurable, match="sync_interval"):
+        await require_sync_always(server.monitor_url)
 
 
 async def test_a_broker_that_syncs_always_is_taken(tmp_path: Path) -> None:
