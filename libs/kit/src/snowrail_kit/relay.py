@@ -1,5 +1,9 @@
 """The outbox relay: numbers, publishes and marks what use cases committed (money-safety rules 4, 6, 7).
 
+The numbers of a batch are committed, as one row of `outbox_flight`, before it is published, and written into
+its events when they are marked as sent: each event's row is written twice, not three times. A relay that
+begins publishes first what is in flight, under the numbers it has.
+
 One relay per database is active, holding a session advisory lock on the connection it works with; the
 others wait. It claims unsent rows rather than reading past a position, because commit order is not
 position order.
@@ -8,7 +12,9 @@ position order.
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 
 import structlog
 from opentelemetry import context as otel_context
@@ -26,18 +32,33 @@ _IDLE_POLL_LAST_SECONDS = 1.0
 _FAILURE_PAUSE_SECONDS = 0.5
 _LOCK_RETRY_SECONDS = 2.0
 
-_NUMBERED = """
-SELECT position, created_at, event_id, subject, sequence_key, sequence, aggregate_id, aggregate_version,
-       causation_id, traceparent, payload
-FROM outbox WHERE sent_at IS NULL AND sequence IS NOT NULL ORDER BY position LIMIT $1
+_IN_FLIGHT = """
+SELECT outbox.position, outbox.created_at, event_id, subject, sequence_key, flying.sequence, aggregate_id,
+       aggregate_version, causation_id, traceparent, payload
+FROM outbox_flight, unnest(positions, created_ats, sequences) AS flying (position, created_at, sequence)
+JOIN outbox ON outbox.position = flying.position AND outbox.created_at = flying.created_at
+ORDER BY outbox.position
 """
 
-_NUMBER = """
-WITH claimed AS MATERIALIZED (
-    SELECT position, created_at, sequence_key,
-           row_number() OVER (PARTITION BY sequence_key ORDER BY position) AS offset_in_key
-    FROM (SELECT position, created_at, sequence_key FROM outbox
-          WHERE sent_at IS NULL AND sequence IS NULL ORDER BY position LIMIT $1) AS unsent
+_MARKED = """
+marked AS (
+    UPDATE outbox SET sequence = landed.sequence, sent_at = now()
+    FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS landed (position, created_at, sequence)
+    WHERE outbox.position = landed.position AND outbox.created_at = landed.created_at
+), ended AS (
+    DELETE FROM outbox_flight
+)
+"""
+
+_MARK = f"WITH {_MARKED} SELECT set_config('synchronous_commit', 'off', true)"
+"""Losing a mark in a crash only has its batch published again, under the same ids and numbers."""
+
+_MARK_AND_NUMBER = f"""
+WITH {_MARKED}, claimed AS MATERIALIZED (
+    SELECT unsent.*, row_number() OVER (PARTITION BY sequence_key ORDER BY position) AS offset_in_key
+    FROM (SELECT position, created_at, event_id, subject, sequence_key, aggregate_id, aggregate_version,
+                 causation_id, traceparent, payload
+          FROM outbox WHERE sent_at IS NULL AND position <> ALL ($1) ORDER BY position LIMIT $4) AS unsent
 ), counted AS (
     SELECT sequence_key, count(*) AS rows FROM claimed GROUP BY sequence_key
 ), counters AS (
@@ -45,23 +66,25 @@ WITH claimed AS MATERIALIZED (
     SELECT sequence_key, rows FROM counted
     ON CONFLICT (sequence_key) DO UPDATE SET last = counter.last + EXCLUDED.last
     RETURNING sequence_key, last
+), numbered AS MATERIALIZED (
+    SELECT claimed.*, counters.last - counted.rows + offset_in_key AS sequence
+    FROM claimed JOIN counters USING (sequence_key) JOIN counted USING (sequence_key)
+), flight AS (
+    INSERT INTO outbox_flight (positions, created_ats, sequence_keys, sequences)
+    SELECT array_agg(position), array_agg(created_at), array_agg(sequence_key), array_agg(sequence)
+    FROM numbered HAVING count(*) > 0
 )
-UPDATE outbox SET sequence = counters.last - counted.rows + claimed.offset_in_key
-FROM claimed JOIN counters USING (sequence_key) JOIN counted USING (sequence_key)
-WHERE outbox.position = claimed.position AND outbox.created_at = claimed.created_at
-RETURNING outbox.position, outbox.created_at, event_id, subject, outbox.sequence_key, sequence, aggregate_id,
-          aggregate_version, causation_id, traceparent, payload
-"""
-
-_MARK = """
-UPDATE outbox SET sent_at = now()
-FROM unnest($1::bigint[], $2::timestamptz[]) AS sent (position, created_at)
-WHERE outbox.position = sent.position AND outbox.created_at = sent.created_at
-"""
+SELECT * FROM numbered ORDER BY position
+"""  # noqa: S608 - made of constants
 
 
-def _position(row: Row) -> int:
-    return row["position"]
+def _marks(rows: Sequence[Row]) -> tuple[list[int], list[datetime], list[int]]:
+    """Return what says which rows a batch holds, and their numbers."""
+    return (
+        [row["position"] for row in rows],
+        [row["created_at"] for row in rows],
+        [row["sequence"] for row in rows],
+    )
 
 
 def outgoing(row: Row, producer: str, deduplicate: bool = True) -> OutgoingMessage:
@@ -127,31 +150,30 @@ class Relay:
         return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", RELAY_LOCK))
 
     async def _relay(self, connection: Connection) -> None:
-        while await self.relay_once(connection, _NUMBERED):
-            pass
+        """Number, commit, publish, mark, batch after batch; the mark goes with the next batch's numbers."""
         pause = _IDLE_POLL_FIRST_SECONDS
+        rows = await connection.fetch(_IN_FLIGHT)
         while True:
-            self._wakeup.clear()
-            if await self.relay_once(connection, _NUMBER):
+            started = time.monotonic()
+            if rows:
+                await self._publish(rows)
                 pause = _IDLE_POLL_FIRST_SECONDS
+                if not self._wakeup.is_set():
+                    await connection.execute(_MARK, *_marks(rows))
+                    rows = []
+            self._wakeup.clear()
+            rows = await connection.fetch(_MARK_AND_NUMBER, *_marks(rows), self._batch_rows)
+            OUTBOX_UNSENT.set(len(rows))
+            if rows:
+                RELAY_SECONDS.observe(time.monotonic() - started)
                 continue
-            OUTBOX_UNSENT.set(0)
             if self._stopping:
                 return
             await self._pause(pause)
             pause = min(pause * 2, _IDLE_POLL_LAST_SECONDS)
 
-    async def relay_once(self, connection: Connection, claim: str = _NUMBER) -> int:
-        """Number one batch, commit, publish, mark. Returns how many events went out.
-
-        Raises:
-            one of `PUBLISH_ERRORS` or `TRANSIENT_ERRORS`: the batch stays unsent and goes out again.
-        """
-        started = time.monotonic()
-        rows = sorted(await connection.fetch(claim, self._batch_rows), key=_position)
-        if not rows:
-            return 0
-        OUTBOX_UNSENT.set(len(rows))
+    async def _publish(self, rows: Sequence[Row]) -> None:
+        """Publish a numbered batch, each stream's events in order."""
         by_stream: dict[str, list[OutgoingMessage]] = defaultdict(list)
         for row in rows:
             message = outgoing(row, self._producer)
@@ -164,11 +186,6 @@ class Relay:
                 finally:
                     otel_context.detach(token)
                 RELAYED.labels(mode).inc(len(messages))
-        await connection.execute(
-            _MARK, [row["position"] for row in rows], [row["created_at"] for row in rows]
-        )
-        RELAY_SECONDS.observe(time.monotonic() - started)
-        return len(rows)
 
     async def _pause(self, seconds: float) -> None:
         try:

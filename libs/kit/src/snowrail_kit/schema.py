@@ -20,8 +20,15 @@ _STATEMENTS = (
     """,
     "CREATE TABLE outbox_default PARTITION OF outbox DEFAULT",
     "CREATE INDEX outbox_unsent ON outbox (position) WHERE sent_at IS NULL",
-    "CREATE UNIQUE INDEX outbox_event ON outbox (event_id, created_at)",
-    "CREATE INDEX outbox_numbered ON outbox (sequence_key, sequence)",
+    "CREATE INDEX outbox_numbered ON outbox (sequence_key, sequence) WHERE sequence IS NOT NULL",
+    """
+    CREATE TABLE outbox_flight (
+        positions bigint[] NOT NULL,
+        created_ats timestamptz[] NOT NULL,
+        sequence_keys text[] NOT NULL,
+        sequences bigint[] NOT NULL
+    )
+    """,
     "CREATE TABLE outbox_sequence (sequence_key text PRIMARY KEY, last bigint NOT NULL)",
     """
     CREATE TABLE inbox (

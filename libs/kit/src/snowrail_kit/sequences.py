@@ -31,15 +31,17 @@ REPUBLISH_LIMIT_EVENTS = 1_000
 SWEEP_WINDOW_NUMBERS = 50_000
 
 _ANNOUNCEMENT = """
+WITH flying AS (
+    SELECT sequence_key, min(sequence) AS lowest
+    FROM outbox_flight, unnest(sequence_keys, sequences) AS flying (sequence_key, sequence)
+    GROUP BY sequence_key
+)
 SELECT counter.sequence_key,
-       coalesce((SELECT min(sequence) FROM outbox WHERE outbox.sequence_key = counter.sequence_key),
-                counter.last + 1)
-         AS lowest,
-       coalesce((SELECT min(sequence) - 1 FROM outbox
-                 WHERE outbox.sequence_key = counter.sequence_key
-                   AND sent_at IS NULL AND sequence IS NOT NULL),
-                counter.last) AS highest
-FROM outbox_sequence AS counter
+       coalesce((SELECT min(sequence) FROM outbox
+                 WHERE outbox.sequence_key = counter.sequence_key AND sequence IS NOT NULL),
+                flying.lowest, counter.last + 1) AS lowest,
+       coalesce(flying.lowest - 1, counter.last) AS highest
+FROM outbox_sequence AS counter LEFT JOIN flying USING (sequence_key)
 """
 
 _ADVANCE = """
