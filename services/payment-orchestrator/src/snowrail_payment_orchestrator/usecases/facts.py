@@ -1,6 +1,7 @@
 """The facts and commands that the orchestrator publishes about a payment."""
 
 from datetime import datetime
+from typing import Any
 
 from snowrail_events import (
     PaymentBlockedV1,
@@ -15,18 +16,25 @@ from snowrail_events.fields import OrderTerms
 from snowrail_payment_orchestrator.store import Payment
 
 
+def _shared(payment: Payment) -> dict[str, Any]:
+    """Return what every fact says of its payment."""
+    return {
+        "payment_id": payment.payment_id,
+        "intent_id": payment.intent_id,
+        "user_id": payment.user_id,
+        "occurrence": payment.occurrence,
+        "version": payment.version,
+        "payer": payment.payer,
+        "recipient": payment.recipient,
+        "token": payment.token,
+        "amount": payment.amount,
+    }
+
+
 def updated(payment: Payment) -> PaymentUpdatedV1:
     """A payment moved to a state that is not an end."""
     return PaymentUpdatedV1(
-        payment_id=payment.payment_id,
-        intent_id=payment.intent_id,
-        user_id=payment.user_id,
-        occurrence=payment.occurrence,
-        version=payment.version,
-        payer=payment.payer,
-        recipient=payment.recipient,
-        token=payment.token,
-        amount=payment.amount,
+        **_shared(payment),
         status=payment.status.value,
         step=payment.step,
         attempt=payment.attempt,
@@ -42,15 +50,7 @@ def succeeded(payment: Payment) -> PaymentSucceededV1:
     assert payment.tx_hash is not None, "a success has its transaction"
     assert payment.block_number is not None, "a success has its block"
     return PaymentSucceededV1(
-        payment_id=payment.payment_id,
-        intent_id=payment.intent_id,
-        user_id=payment.user_id,
-        occurrence=payment.occurrence,
-        version=payment.version,
-        payer=payment.payer,
-        recipient=payment.recipient,
-        token=payment.token,
-        amount=payment.amount,
+        **_shared(payment),
         chain_id=payment.chain_id,
         attempt=payment.attempt,
         decision_id=payment.decision_id,
@@ -66,15 +66,7 @@ def failed(payment: Payment, detail: str) -> PaymentFailedV1:
     """A payment ended without effect."""
     assert payment.code is not None, "a failure has its code"
     return PaymentFailedV1(
-        payment_id=payment.payment_id,
-        intent_id=payment.intent_id,
-        user_id=payment.user_id,
-        occurrence=payment.occurrence,
-        version=payment.version,
-        payer=payment.payer,
-        recipient=payment.recipient,
-        token=payment.token,
-        amount=payment.amount,
+        **_shared(payment),
         chain_id=payment.chain_id,
         attempt=payment.attempt,
         decision_id=payment.decision_id,
@@ -88,15 +80,7 @@ def failed(payment: Payment, detail: str) -> PaymentFailedV1:
 def blocked(payment: Payment) -> PaymentBlockedV1:
     """A payment was refused before anything moved."""
     return PaymentBlockedV1(
-        payment_id=payment.payment_id,
-        intent_id=payment.intent_id,
-        user_id=payment.user_id,
-        occurrence=payment.occurrence,
-        version=payment.version,
-        payer=payment.payer,
-        recipient=payment.recipient,
-        token=payment.token,
-        amount=payment.amount,
+        **_shared(payment),
         score_thousandths=payment.score_thousandths or 0,
         reasons=tuple(payment.reasons),
         blocked_at=payment.changed_at,
@@ -106,15 +90,7 @@ def blocked(payment: Payment) -> PaymentBlockedV1:
 def cancelled(payment: Payment) -> PaymentCancelledV1:
     """A payment ended because its payer cancelled the order."""
     return PaymentCancelledV1(
-        payment_id=payment.payment_id,
-        intent_id=payment.intent_id,
-        user_id=payment.user_id,
-        occurrence=payment.occurrence,
-        version=payment.version,
-        payer=payment.payer,
-        recipient=payment.recipient,
-        token=payment.token,
-        amount=payment.amount,
+        **_shared(payment),
         cancelled_at=payment.changed_at,
     )
 
