@@ -110,6 +110,7 @@ def run_settlement(broker: Broker, databases: Databases, tmp_path: Path) -> RunS
         values: dict[str, Any] = {
             "chains_file": chains_file,
             "executor_key": SecretStr(EXECUTOR_KEY),
+            "collect_seconds": 0.1,
             "retry_seconds": 0.2,
             "wait_step_seconds": 0.2,
             "reconcile_every_seconds": 0.3,

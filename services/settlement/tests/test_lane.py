@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 
 from snowrail_chain.addresses import checksum_address
-from snowrail_chain.signer import read_transaction
+from snowrail_chain.send import SendOutcome, SendResult
+from snowrail_chain.signer import Transaction, read_transaction
 from snowrail_events import (
     SettlementExecutedV1,
     SettlementFailedV1,
@@ -85,7 +86,8 @@ async def test_an_answer_lost_after_the_node_accepted_pays_once(
 ) -> None:
     proxy = await start_fault_proxy(world.chain.anvil.port)
     cut = proxy.lose_reply(b"eth_sendRawTransaction")
-    async with run_monitor(world), run_settlement(world, rpc_url=proxy.url_for(world.chain.url)) as running:
+    options: dict[str, Any] = {"rpc_url": proxy.url_for(world.chain.url), "collect_seconds": 0.5}
+    async with run_monitor(world), run_settlement(world, **options) as running:
         await pay(broker, world, 2)
         await asyncio.wait_for(cut.fired.wait(), 10)
         await mine_until(world, broker.probe.collect(SettlementExecutedV1, 2))
@@ -328,7 +330,11 @@ async def test_a_transaction_that_pays_too_little_is_replaced_where_nodes_do_tha
     broker: Broker, world: EscrowWorld, run_settlement: RunService, run_monitor: RunService
 ) -> None:
     await world.call("evm_setAutomine", False)
-    options: dict[str, Any] = {"replacement_chains": (31337,), "replace_after_seconds": 0.5}
+    options: dict[str, Any] = {
+        "replacement_chains": (31337,),
+        "replace_after_seconds": 0.5,
+        "collect_seconds": 0.5,
+    }
     async with run_monitor(world), run_settlement(world, **options) as running:
         await pay(broker, world, 2)
         await broker.probe.collect(SettlementSubmittedV1, 2)
@@ -417,3 +423,80 @@ async def test_an_operator_pauses_and_resumes_a_lane(
         )
     assert [row["action"] for row in rows] == ["lane.paused", "lane.active"]
     assert "maintenance of the node" in rows[0]["details"]
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        SendOutcome.UNDERPRICED,
+        SendOutcome.INSUFFICIENT_FUNDS,
+        SendOutcome.NONCE_TOO_HIGH,
+        SendOutcome.NONCE_TOO_LOW,
+        SendOutcome.UNKNOWN,
+    ],
+)
+async def test_what_a_node_does_not_take_holds_up_what_comes_after_and_goes_again(
+    broker: Broker,
+    world: EscrowWorld,
+    run_settlement: RunService,
+    run_monitor: RunService,
+    outcome: SendOutcome,
+) -> None:
+    options: dict[str, Any] = {"transaction_items": 1, "foreign_after_seconds": 600}
+    async with run_monitor(world), run_settlement(world, **options) as running:
+        await lane_of(running)
+        node = wrap_node(running)
+        node.answers["send"] = SendResult(outcome, "0x", "not today")
+        await pay(broker, world, 2)
+        await has_trouble(running, "not today")
+        lane = await lane_of(running)
+        assert (lane["next_nonce"], lane["waiting_items"], lane["state"]) == (1, 1, "active")
+        is_refused = outcome not in (SendOutcome.NONCE_TOO_LOW, SendOutcome.UNKNOWN)
+        assert await broker.probe.count(SettlementSubmittedV1) == (0 if is_refused else 1)
+        node.answers.clear()
+        await mine_until(world, broker.probe.collect(SettlementExecutedV1, 2))
+        assert await broker.probe.count(SettlementSubmittedV1) == 2
+    assert await transaction_count(world) == 2
+
+
+async def test_a_commit_lost_after_signing_is_signed_anew(
+    broker: Broker, world: EscrowWorld, run_settlement: RunService, run_monitor: RunService
+) -> None:
+    async with run_monitor(world), run_settlement(world) as running:
+        await lane_of(running)
+        (worker,) = running.parts.workers.values()
+        lost = Transaction(31337, 0, RECIPIENT, 0, b"never stored", 21_000, 10**10, 1)
+        await worker.signer.sign_transaction(lost)
+        await pay(broker, world)
+        await mine_until(world, broker.probe.collect(SettlementExecutedV1, 1))
+    assert await transaction_count(world) == 1
+
+
+async def test_a_replacement_never_exceeds_a_ceiling_aboard(
+    broker: Broker, world: EscrowWorld, run_settlement: RunService, run_monitor: RunService
+) -> None:
+    await world.call("evm_setAutomine", False)
+    options: dict[str, Any] = {"replacement_chains": (31337,), "replace_after_seconds": 0.3}
+    async with run_monitor(world), run_settlement(world, **options) as running:
+        order = world.order(world.payers[0], RECIPIENT, amount=9, max_gas_price=4_000_000_000)
+        await broker.probe.publish(world.execute_command(order))
+        await broker.probe.collect(SettlementSubmittedV1, 1)
+        world.chain.set_gas_price(50_000_000_000)
+        await world.call("anvil_mine", "0x1")
+        await has_trouble(running, "it pays too little")
+        assert max(row["max_fee_per_gas"] for row in await signed(running)) <= 4_000_000_000
+        world.chain.set_gas_price(1_000_000)
+        await mine_until(world, broker.probe.collect(SettlementExecutedV1, 1))
+
+
+async def test_a_signer_without_money_is_a_trouble(
+    broker: Broker, world: EscrowWorld, run_settlement: RunService, run_monitor: RunService
+) -> None:
+    world.chain.set_balance(world.executor, 1_000)
+    async with run_monitor(world), run_settlement(world) as running:
+        await pay(broker, world)
+        await has_trouble(running, "only 1000 wei")
+        await has_trouble(running, "insufficient_funds")
+        world.chain.set_balance(world.executor, 10**20)
+        await mine_until(world, broker.probe.collect(SettlementExecutedV1, 1))
+    assert await transaction_count(world) == 1

@@ -7,6 +7,10 @@ CONTRADICTIONS = Counter(
     "snowrail_settlement_contradictions_total",
     "Executions of what was proven failed, and final transactions without a payment's event: alarm",
 )
+AWAITING_EVIDENCE = Gauge(
+    "snowrail_settlement_awaiting_evidence",
+    "Unsigned items that the chain says were executed elsewhere, whose event has not been told yet",
+)
 LANE_FROZEN = Gauge("snowrail_lane_frozen", "1 while the key was used elsewhere: alarm", ["chain", "signer"])
 LANE_STUCK = Gauge(
     "snowrail_lane_stuck", "1 while something keeps the lane from going on", ["chain", "signer"]

@@ -165,6 +165,30 @@ def _evidence(row: Row) -> ItemEvidence:
     return ItemEvidence(Evidence(execution, own), row["holds_occurrence"])
 
 
+async def final_at(database: Database, chain_id: int, sender: str, nonce: int) -> str | None:
+    """Return the hash of the final transaction at a nonce."""
+    row = await database.fetch_row(
+        "SELECT tx_hash FROM observation"
+        " WHERE chain_id = $1 AND sender = $2 AND nonce = $3 AND status = 'final'",
+        chain_id,
+        sender,
+        nonce,
+    )
+    return row["tx_hash"] if row else None
+
+
+async def is_nonce_used(tx: Transaction, chain_id: int, sender: str, nonce: int) -> bool:
+    """Return whether a fact stands of a transaction at this nonce."""
+    row = await tx.fetch_row(
+        "SELECT 1 FROM observation"
+        " WHERE chain_id = $1 AND sender = $2 AND nonce = $3 AND status <> 'orphaned' LIMIT 1",
+        chain_id,
+        sender,
+        nonce,
+    )
+    return row is not None
+
+
 async def observed_height(database: Database, chain_id: int) -> int:
     """Return the highest block of a chain that any fact stands for; -1 before the first."""
     row = await database.fetch_row(

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
-
 from snowrail_chain.abi import Execution, execute_calldata, execute_many_calldata
 from snowrail_chain.lane import choose_fees, least_ceiling
-from snowrail_chain.signer import NonceConflict, SignedTransaction, Transaction, effect_digest
+from snowrail_chain.signer import Transaction, effect_digest
 from snowrail_kit.unit_of_work import Transaction as UnitOfWork
 from snowrail_settlement import metrics
 from snowrail_settlement.clients import Network
@@ -33,8 +31,6 @@ from snowrail_settlement.store.lanes import Lane, LaneState
 from snowrail_settlement.usecases.facts import occurrence_key
 from snowrail_settlement.usecases.parts import LaneWorker, Parts
 from snowrail_settlement.usecases.telling import take_step
-
-log = structlog.get_logger("lane")
 
 _NETWORK_FRESH_SECONDS = 1.0
 
@@ -150,6 +146,9 @@ async def _sign(
     network: Network,
 ) -> bool:
     """Reserve the lane's next nonce, sign, and store bytes, hash and payments. Returns whether it did."""
+    if await evidence.is_nonce_used(tx, lane.chain_id, lane.signer, lane.next_nonce):
+        worker.reconciled_at = None
+        return False
     claimed = await items.claim_created(tx, [candidate.item_id for candidate in aboard])
     riders = [candidate for candidate in aboard if candidate.item_id in claimed]
     if not riders:
@@ -168,7 +167,7 @@ async def _sign(
     )
     effect = effect_digest(transaction)
     await lanes.reserve_nonce(tx, lane, effect, min(ceilings), len(riders))
-    signed = await _signed(worker, transaction)
+    signed = await worker.sign(transaction)
     await lanes.insert_transaction(
         tx,
         lane,
@@ -183,14 +182,3 @@ async def _sign(
     metrics.TRANSACTIONS.labels(worker.labels[0], "execution").inc()
     metrics.ITEMS_PER_TRANSACTION.observe(len(riders))
     return True
-
-
-async def _signed(worker: LaneWorker, transaction: Transaction) -> SignedTransaction:
-    try:
-        return await worker.signer.sign_transaction(transaction)
-    except NonceConflict:
-        # The nonce has just been reserved in the database, so nothing signed for it before was ever stored,
-        # and what is not stored is never sent: its commit was lost. The signer forgets it, as at a restart.
-        log.warning("signing anew after a lost commit", chain=transaction.chain_id, nonce=transaction.nonce)
-        worker.signer = worker.new_signer()
-        return await worker.signer.sign_transaction(transaction)

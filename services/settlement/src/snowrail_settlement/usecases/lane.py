@@ -24,10 +24,11 @@ from snowrail_chain.rpc import RpcError
 from snowrail_chain.send import SendOutcome
 from snowrail_settlement import metrics
 from snowrail_settlement.clients import Account
-from snowrail_settlement.domain.item import ItemEvent, Step
+from snowrail_settlement.domain.item import ItemEvent, ItemState, Step
 from snowrail_settlement.store import evidence, items, lanes
 from snowrail_settlement.store.lanes import Lane, LaneState, LaneTransaction
 from snowrail_settlement.usecases.dispatch import dispatch
+from snowrail_settlement.usecases.facts import settle
 from snowrail_settlement.usecases.parts import LaneWorker, Parts
 from snowrail_settlement.usecases.replacement import replace_transaction
 from snowrail_settlement.usecases.telling import take_step
@@ -58,7 +59,7 @@ async def _pass(parts: Parts, worker: LaneWorker) -> bool:
     if lane is None:
         return await _begin(parts, worker)
     now, account = parts.clock.now(), None
-    if _is_over(worker.reconciled_at, now, parts.settings.reconcile_every_seconds):
+    if _must_reconcile(parts, worker, lane, now):
         account = await worker.node.account(lane.signer)
         await _reconcile(parts, lane, account)
         worker.reconciled_at = now
@@ -78,6 +79,13 @@ async def _pass(parts: Parts, worker: LaneWorker) -> bool:
     if account is not None or tuple(troubles) != lane.troubles:
         await _note(parts, worker, troubles, account)
     return more
+
+
+def _must_reconcile(parts: Parts, worker: LaneWorker, lane: Lane, now: datetime) -> bool:
+    """Whether to look at the account: from time to time, and before anything is signed after a resumption."""
+    if worker.reconciled_at is None or worker.reconciled_at <= lane.changed_at:
+        return True
+    return _is_over(worker.reconciled_at, now, parts.settings.reconcile_every_seconds)
 
 
 def _is_over(since: datetime | None, now: datetime, seconds: float) -> bool:
@@ -206,6 +214,9 @@ async def _ask(
         return TransactionEvent.ACCEPTED, ""
     if verdict is NonceVerdict.FREE:
         return TransactionEvent.UNCLEAR, answer
+    taker = await evidence.final_at(parts.database, lane.chain_id, lane.signer, nonce)
+    if taker is not None and taker not in hashes:
+        return TransactionEvent.NONCE_LOST, f"{taker} has the nonce"
     now = parts.clock.now()
     since = worker.doubtful_since.setdefault(nonce, now)
     if lane.state is not LaneState.FROZEN and _is_over(since, now, parts.settings.foreign_after_seconds):
@@ -220,20 +231,20 @@ async def _ask(
 async def _record(
     parts: Parts, lane: Lane, sent: LaneTransaction, event: TransactionEvent, answer: str
 ) -> None:
-    """Write down what became of sent bytes, and tell that the payments aboard were handed to the network."""
+    """Write down what became of sent bytes, and tell what that means for the payments aboard."""
     async with parts.transaction() as tx:
         states = await lanes.lock_states(tx, lane.chain_id, [sent.tx_hash])
         state = after_transaction_event(states[sent.tx_hash], event)
         await lanes.save_sent(tx, lane.chain_id, sent.tx_hash, state, answer)
         if event is TransactionEvent.REFUSED:
             return
-        assigned = await items.lock_items(
-            tx,
-            "chain_id = $1 AND signer = $2 AND nonce = $3 AND state = 'assigned'",
-            lane.chain_id,
-            lane.signer,
-            sent.nonce,
+        aboard = await items.lock_items(
+            tx, "chain_id = $1 AND signer = $2 AND nonce = $3", lane.chain_id, lane.signer, sent.nonce
         )
+        if event is TransactionEvent.NONCE_LOST:
+            await settle(tx, aboard, {})
+            return
+        assigned = [item for item in aboard if item.state is ItemState.ASSIGNED]
         for item in assigned:
             take_step(item, Step(ItemEvent.SUBMITTED), tx, sent.tx_hash)
         await items.save_items(tx, assigned)

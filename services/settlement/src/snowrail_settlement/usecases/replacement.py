@@ -40,7 +40,7 @@ async def replace_transaction(
         place = (lane.chain_id, lane.signer, previous.nonce)
         if any(known.state not in OPEN_STATES for known in await lanes.lock_at_nonces(tx, [place])):
             return None  # a block holds one of them by now
-        signed = await worker.signer.sign_transaction(transaction)
+        signed = await worker.sign(transaction)
         await lanes.insert_transaction(
             tx,
             lane,

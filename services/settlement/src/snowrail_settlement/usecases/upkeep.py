@@ -5,7 +5,7 @@ from datetime import timedelta
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_settlement import metrics
 from snowrail_settlement.domain.command import expired
-from snowrail_settlement.domain.item import ItemEvent, Step
+from snowrail_settlement.domain.item import ItemEvent, ItemState, Step
 from snowrail_settlement.domain.refusals import Refusal
 from snowrail_settlement.store import items
 from snowrail_settlement.store.items import Item
@@ -57,14 +57,17 @@ async def _expire(tx: Transaction) -> int:
     late = await items.lock_items(
         tx,
         "item_id IN (SELECT item_id FROM item WHERE state = 'created' AND valid_until < $1"
-        " ORDER BY sequence LIMIT $2)",
+        " AND waits_for <> $2 ORDER BY sequence LIMIT $3)",
         int(tx.now.timestamp()),
+        _AWAITS_EVIDENCE,
         _LIMIT,
     )
-    limits = await items.valid_until(tx, [item.item_id for item in late])
-    for item in late:
+    settled = await settle(tx, late, {})
+    unpaid = [item for item in late if item.item_id not in settled]
+    limits = await items.valid_until(tx, [item.item_id for item in unpaid])
+    for item in unpaid:
         _refuse(item, expired(limits[item.item_id]), tx)
-    await items.save_items(tx, late)
+    await items.save_items(tx, unpaid)
     return len(late)
 
 
@@ -101,3 +104,5 @@ async def _look_again(tx: Transaction) -> None:
         _LIMIT,
     )
     await settle(tx, doubtful, {})
+    waiting = [item for item in doubtful if item.state is ItemState.CREATED]
+    metrics.AWAITING_EVIDENCE.set(len(waiting))
