@@ -24,6 +24,8 @@ from snowrail_testkit import Broker, CreateDatabase, TestDatabase
 from snowrail_testkit.fixed import FakeClock
 from snowrail_testkit.kill_points import run_in_child
 
+from .bus_checks import check_outbox_and_stream, redeliver_quickly
+
 pytestmark = pytest.mark.faults
 
 EVENTS_PER_RUN = 4
@@ -155,33 +157,6 @@ async def command_all(broker: Broker) -> None:
         )
 
 
-async def redeliver_quickly(broker: Broker) -> None:
-    """Have the broker give a killed process's messages to the next one after half a second."""
-    jetstream = broker.probe.client.jetstream()
-    config = (await jetstream.consumer_info("EVENTS", "fraud")).config
-    config.ack_wait = 0.5
-    await jetstream.add_consumer("EVENTS", config)
-
-
-async def check_outbox_and_stream(broker: Broker, database: TestDatabase) -> None:
-    """Every outbox row is sent under one dense number, and the stream holds each of them."""
-    connection = await asyncpg.connect(database.superuser_url, ssl=False)
-    rows = await connection.fetch("SELECT event_id, sequence, sent_at FROM outbox ORDER BY sequence")
-    await connection.close()
-    assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
-    assert all(row["sent_at"] for row in rows)
-    in_stream: dict[str, int] = {}
-    subscription = await broker.probe.client.jetstream().subscribe(
-        FraudAssessedV1.subject, stream="EVENTS", ordered_consumer=True
-    )
-    for _ in range(await broker.probe.count(FraudAssessedV1)):
-        headers = (await subscription.next_msg(timeout=5)).headers or {}
-        number = int(headers["snowrail-sequence"])
-        assert in_stream.setdefault(headers["ce-id"], number) == number
-    await subscription.unsubscribe()
-    assert in_stream == {str(row["event_id"]): row["sequence"] for row in rows}
-
-
 async def kill_at_every_step(
     scenario: Callable[..., Awaitable[None]], load: Callable[[], Awaitable[Any]]
 ) -> int:
@@ -200,7 +175,7 @@ async def test_the_relay_loses_and_doubles_nothing(broker: Broker, create_databa
     settings = broker.settings(ServiceSettings, "fraud", database)
     steps = await kill_at_every_step(relay_scenario(settings), lambda: add_rows(settings))
     assert steps > 20
-    await check_outbox_and_stream(broker, database)
+    await check_outbox_and_stream(broker, database, [FraudAssessedV1])
 
 
 async def test_a_consumer_batch_loses_and_doubles_nothing(
@@ -208,7 +183,7 @@ async def test_a_consumer_batch_loses_and_doubles_nothing(
 ) -> None:
     database = await prepare(create_database)
     settings = broker.settings(ServiceSettings, "fraud", database)
-    await redeliver_quickly(broker)
+    await redeliver_quickly(broker, "fraud", ack_wait_seconds=0.5)
     sent = 0
 
     async def command() -> None:
@@ -218,7 +193,7 @@ async def test_a_consumer_batch_loses_and_doubles_nothing(
 
     steps = await kill_at_every_step(consumer_scenario(settings, lambda: sent), command)
     assert steps > 40
-    await check_outbox_and_stream(broker, database)
+    await check_outbox_and_stream(broker, database, [FraudAssessedV1])
     connection: Any = await asyncpg.connect(database.superuser_url, ssl=False)
     counts = await connection.fetchrow(
         "SELECT (SELECT count(*) FROM effect), (SELECT count(*) FROM inbox), (SELECT count(*) FROM outbox),"
