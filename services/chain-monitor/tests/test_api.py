@@ -185,7 +185,7 @@ async def test_the_position_on_a_chain_and_its_lag_are_public(
 
         async def at_the_tip() -> Any:
             (found,) = (await running.http.get("/status")).json()
-            return found if found["tip"] == world.chain.block_number() else None
+            return found if found["final"] == world.chain.block_number() - 1 else None
 
         found = await eventually(at_the_tip)
         assert (found["head"], found["final"], found["blocks_behind"]) == (found["tip"], found["tip"] - 1, 0)

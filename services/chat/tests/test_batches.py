@@ -18,6 +18,9 @@ LINES = (
 )  # fmt: skip
 
 
+POOL_CONNECTIONS = 6
+
+
 async def statements_of(users: int, chat: RunningService, clock: FakeClock) -> int:
     """Answer every kind of line for a number of users in one batch, and count the statements."""
     posted = [
@@ -39,7 +42,7 @@ async def statements_of(users: int, chat: RunningService, clock: FakeClock) -> i
 
 
 async def test_statements_do_not_grow_with_the_batch(chat: RunningService, clock: FakeClock) -> None:
-    await statements_of(1, chat, clock)  # a connection's first use also asks for its types
-    one = await statements_of(1, chat, clock)
-    assert await statements_of(20, chat, clock) == one
+    # the first use of each of the pool's connections also asks for types: the fewest are the work's own
+    one = min([await statements_of(1, chat, clock) for _ in range(POOL_CONNECTIONS)])
+    assert min([await statements_of(20, chat, clock) for _ in range(POOL_CONNECTIONS)]) == one
     assert one <= 30
