@@ -303,3 +303,31 @@ async def test_another_chain_behind_the_address_is_never_believed(
         assert status["tip"] is None
         async with RpcClient(foreign.url, 338) as rpc:
             assert await rpc.block_number() == 0
+
+
+async def test_a_chain_that_goes_back_to_a_block_it_had_left_is_told_so(
+    broker: Broker, start_world: StartWorld, run_monitor: RunMonitor, start_chain: Any
+) -> None:
+    world = await start_world(confirmations=30)
+    height = str(world.chain.block_number())
+    other = start_chain(
+        extra_arguments=("--fork-url", world.chain.url, "--fork-block-number", height, "--no-rate-limit")
+    )
+    world.config = world.config.model_copy(update={"rpc_urls": (world.chain.url, other.url)})
+    async with run_monitor(world) as running:
+        await world.fund(world.order(world.payers[0], world.payers[1].address, "CRO"))
+        (first,) = await broker.probe.collect(TransactionIncludedV1, 1)
+        await caught_up(running, world)
+        await asyncio.to_thread(other.mine, 3)
+        running.parts.followers[world.config.chain_id].reader.suspect()  # now the other node is asked
+        await broker.probe.collect(TransactionOrphanedV1, 1)
+        running.parts.followers[world.config.chain_id].reader.suspect()
+        again = (await broker.probe.collect(TransactionIncludedV1, 2))[1]
+        assert again == first
+        rows = await running.runtime.database.fetch(
+            "SELECT subject, aggregate_version FROM outbox WHERE subject LIKE 'transaction%'"
+            " ORDER BY position"
+        )
+    assert [row["subject"].split(".")[1] for row in rows] == ["included", "orphaned", "included"]
+    versions = [row["aggregate_version"] for row in rows]
+    assert versions == sorted(set(versions))
