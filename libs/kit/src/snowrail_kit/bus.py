@@ -22,8 +22,8 @@ from snowrail_kit.settings import ServiceSettings
 
 EVENTS_STREAM = "EVENTS"
 FEED_STREAM = "FEED"
-ATOMIC_BATCH_MESSAGES = 100
-ATOMIC_LEAST_MESSAGES = 16
+ATOMIC_BATCH_MESSAGES = 500
+ATOMIC_LEAST_MESSAGES = 24
 """Below it, publishing one by one costs the broker less: it stages an atomic batch in files of its own."""
 _ACK_TIMEOUT_SECONDS = 5.0
 _DUPLICATE_IN_BATCH = 10201

@@ -86,6 +86,8 @@ class Database:
                 "statement_timeout": str(int(self._statement_timeout_seconds * 1000)),
                 "idle_in_transaction_session_timeout": "60000",
                 "jit": "off",
+                # what is worked on lies in memory or on solid disks: sets of keys are looked up in indexes
+                "random_page_cost": "1.1",
             },
         )
 

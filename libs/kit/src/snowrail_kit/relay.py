@@ -45,6 +45,7 @@ marked AS (
     UPDATE outbox SET sequence = landed.sequence, sent_at = now()
     FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS landed (position, created_at, sequence)
     WHERE outbox.position = landed.position AND outbox.created_at = landed.created_at
+          AND outbox.created_at BETWEEN $4 AND $5  -- looks at one partition's index, and no further
 ), ended AS (
     DELETE FROM outbox_flight
 )
@@ -58,7 +59,7 @@ WITH {_MARKED}, claimed AS MATERIALIZED (
     SELECT unsent.*, row_number() OVER (PARTITION BY sequence_key ORDER BY position) AS offset_in_key
     FROM (SELECT position, created_at, event_id, subject, sequence_key, aggregate_id, aggregate_version,
                  causation_id, traceparent, payload
-          FROM outbox WHERE sent_at IS NULL AND position <> ALL ($1) ORDER BY position LIMIT $4) AS unsent
+          FROM outbox WHERE sent_at IS NULL AND position <> ALL ($1) ORDER BY position LIMIT $6) AS unsent
 ), counted AS (
     SELECT sequence_key, count(*) AS rows FROM claimed GROUP BY sequence_key
 ), counters AS (
@@ -78,12 +79,18 @@ SELECT * FROM numbered ORDER BY position
 """  # noqa: S608 - made of constants
 
 
-def _marks(rows: Sequence[Row]) -> tuple[list[int], list[datetime], list[int]]:
-    """Return what says which rows a batch holds, and their numbers."""
+_Marks = tuple[list[int], list[datetime], list[int], datetime | None, datetime | None]
+
+
+def _marks(rows: Sequence[Row]) -> _Marks:
+    """Return which rows a batch holds, their numbers, and when the first and the last were written."""
+    written = [row["created_at"] for row in rows]
     return (
         [row["position"] for row in rows],
-        [row["created_at"] for row in rows],
+        written,
         [row["sequence"] for row in rows],
+        min(written, default=None),
+        max(written, default=None),
     )
 
 

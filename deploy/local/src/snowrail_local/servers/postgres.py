@@ -26,6 +26,8 @@ DEFAULT_SETTINGS: Mapping[str, str] = {
     "synchronous_commit": "on",
     "wal_compression": "on",
     "max_wal_size": "512MB",
+    # tables grow from nothing within minutes: plans made for empty ones must not be kept for long
+    "autovacuum_naptime": "10s",
     "password_encryption": "scram-sha-256",
     "timezone": "UTC",
     "log_min_duration_statement": "1000",
