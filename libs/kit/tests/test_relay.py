@@ -98,6 +98,8 @@ async def test_what_a_dead_relay_left_in_flight_goes_out_under_its_numbers(
     await asyncio.to_thread(broker.server.resume)
     # nobody is told of numbers that may not have been published, and nobody takes them for gone
     assert await announced(broker, runtime) == {"fraud.assessed.v1": [1, 0]}
+    sequences = Sequences("fraud", [], runtime.bus, runtime.database, runtime.clock)
+    assert await sequences.republish("fraud.assessed.v1", [2, 3, 9]) == 2
     before = await runtime.database.fetch("SELECT positions, sequences FROM outbox_flight")
     await runtime.bus.close()
     await runtime.database.close()

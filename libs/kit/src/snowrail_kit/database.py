@@ -70,6 +70,7 @@ class Database:
         self._pool_size = pool_size
         self._statement_timeout_seconds = statement_timeout_seconds
         self._pool: asyncpg.Pool | None = None
+        self._lent_whole: set[int] = set()
 
     async def open(self) -> None:
         """Connect. Raises one of `TRANSIENT_ERRORS` when the database cannot be reached."""
@@ -79,6 +80,7 @@ class Database:
             max_size=self._pool_size,
             ssl=False if "sslmode" not in self._url else None,
             init=_prepare_connection,
+            reset=self._reset,
             timeout=_CONNECT_TIMEOUT_SECONDS,
             command_timeout=self._statement_timeout_seconds + 5,
             max_inactive_connection_lifetime=120,
@@ -102,23 +104,38 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
-        """Lend a connection outside a transaction: for reads of one statement."""
-        assert self._pool is not None, "the database is not open"
-        async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_SECONDS) as connection:
+        """Lend a connection outside a transaction, such as for a session lock; its session is reset after."""
+        async with self._acquire() as connection:
+            self._lent_whole.add(connection.get_server_pid())
             yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection]:
-        """Lend a connection inside a transaction that commits when the block ends well."""
-        async with self.connection() as connection, connection.transaction():
+        """Lend a connection inside a transaction that commits when the block ends well.
+
+        What outlives a transaction, such as session locks and settings, is not undone: use `connection`.
+        """
+        async with self._acquire() as connection, connection.transaction():
             yield connection
 
     async def fetch(self, query: str, *arguments: Any) -> list[Row]:
         """Return all rows of one read."""
-        async with self.connection() as connection:
+        async with self._acquire() as connection:
             return await connection.fetch(query, *arguments)
 
     async def fetch_row(self, query: str, *arguments: Any) -> Row | None:
         """Return the first row of one read, or None."""
-        async with self.connection() as connection:
+        async with self._acquire() as connection:
             return await connection.fetchrow(query, *arguments)
+
+    @asynccontextmanager
+    async def _acquire(self) -> AsyncGenerator[Connection]:
+        assert self._pool is not None, "the database is not open"
+        async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_SECONDS) as connection:
+            yield connection
+
+    async def _reset(self, connection: asyncpg.Connection) -> None:
+        """Undo what a session may have changed, where it was lent whole: it takes as long as a read."""
+        if connection.get_server_pid() in self._lent_whole:
+            self._lent_whole.discard(connection.get_server_pid())
+            await connection.execute(connection.get_reset_query())

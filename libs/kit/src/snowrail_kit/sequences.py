@@ -44,6 +44,19 @@ SELECT counter.sequence_key,
 FROM outbox_sequence AS counter LEFT JOIN flying USING (sequence_key)
 """
 
+_KEPT = """
+SELECT event_id, created_at, subject, sequence_key, sequence, aggregate_id, aggregate_version, causation_id,
+       traceparent, payload
+FROM outbox WHERE sequence_key = $1 AND sequence = ANY($2::bigint[])
+UNION ALL
+SELECT event_id, created_at, subject, sequence_key, flying.sequence, aggregate_id, aggregate_version,
+       causation_id, traceparent, payload
+FROM outbox_flight, unnest(positions, created_ats, sequences) AS flying (position, created_on, sequence)
+JOIN outbox ON outbox.position = flying.position AND outbox.created_at = flying.created_on
+WHERE sequence_key = $1 AND flying.sequence = ANY($2::bigint[])
+ORDER BY sequence LIMIT $3
+"""
+
 _ADVANCE = """
 WITH known AS (
     INSERT INTO inbox_watermark AS mark (producer, sequence_key, contiguous) VALUES ($1, $2, $3 - 1)
@@ -178,13 +191,7 @@ class Sequences:
 
     async def republish(self, subject: str, sequences: Sequence[int]) -> int:
         """Publish events again under their old ids and numbers. Returns how many the outbox still held."""
-        rows = await self._database.fetch(
-            "SELECT * FROM outbox WHERE sequence_key = $1 AND sequence = ANY($2::bigint[])"
-            " ORDER BY sequence LIMIT $3",
-            subject,
-            list(sequences),
-            REPUBLISH_LIMIT_EVENTS,
-        )
+        rows = await self._database.fetch(_KEPT, subject, list(sequences), REPUBLISH_LIMIT_EVENTS)
         if rows:
             await self._bus.publish_batch([outgoing(row, self._service, deduplicate=False) for row in rows])
             REPUBLISHED.inc(len(rows))

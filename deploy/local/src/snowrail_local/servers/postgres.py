@@ -21,11 +21,11 @@ INITDB_TIMEOUT_SECONDS = 60.0
 PROBE_TIMEOUT_SECONDS = 5.0
 DEFAULT_SETTINGS: Mapping[str, str] = {
     "max_connections": "300",
-    "shared_buffers": "128MB",
+    "shared_buffers": "256MB",
     "fsync": "on",
     "synchronous_commit": "on",
     "wal_compression": "on",
-    "max_wal_size": "512MB",
+    "max_wal_size": "1GB",
     # tables grow from nothing within minutes: plans made for empty ones must not be kept for long
     "autovacuum_naptime": "10s",
     "password_encryption": "scram-sha-256",
