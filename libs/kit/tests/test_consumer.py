@@ -76,6 +76,24 @@ async def test_a_message_waits_for_what_it_needs(
         assert await parked() == 0
 
 
+async def test_a_task_or_a_request_wakes_waiting_messages_too(
+    broker: Broker, settings: ServiceSettings, build: Builder, service: Service[Any, Any]
+) -> None:
+    user = uuid4()
+    async with running_service(service, settings) as running:
+        await broker.probe.publish(build(FraudAssessV1, payment_id=uuid4(), user_id=user, occurrence=7))
+
+        async def parked() -> Any:
+            return await value(running, "SELECT count(*) FROM parked_message")
+
+        await eventually(parked)
+        async with running.runtime.transaction() as tx:
+            await tx.execute("UPDATE parked_message SET next_try_at = now() + interval '1 hour'")
+            await tx.execute("INSERT INTO known_user VALUES ($1)", user)
+            tx.wake(str(user))
+        await broker.probe.collect(FraudAssessedV1, 1)
+
+
 async def test_a_handler_can_declare_a_message_dead(
     broker: Broker, settings: ServiceSettings, build: Builder, service: Service[Any, Any]
 ) -> None:

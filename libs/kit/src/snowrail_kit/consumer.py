@@ -371,6 +371,7 @@ class Consumer(Generic[P]):
         await self._store_outcomes(groups, tx)
         if tx.woken and await inbox.wake_parked(tx.connection, tx.woken, tx.now):
             self._parked_due.set()
+        tx.woken.clear()
 
     async def _store_outcomes(self, groups: dict[Outcome, list[Delivery[Any]]], tx: Transaction) -> None:
         waiting = list(groups[Outcome.WAIT])

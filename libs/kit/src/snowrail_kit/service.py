@@ -28,6 +28,7 @@ from snowrail_kit.consumer import Consumer, Consumers, Unavailable
 from snowrail_kit.database import TRANSIENT_ERRORS, Database
 from snowrail_kit.housekeeping import housekeep
 from snowrail_kit.ids import Ids, TimeOrderedIds
+from snowrail_kit.inbox import wake_parked
 from snowrail_kit.middleware import install_middleware
 from snowrail_kit.problems import Problem, install_problem_handlers
 from snowrail_kit.relay import Relay
@@ -95,6 +96,8 @@ class Runtime(Generic[S]):
         async with self.database.transaction() as connection:
             tx = Transaction(connection, self.clock.now(), self.ids)
             yield tx
+            if tx.woken:
+                await wake_parked(connection, tx.woken, tx.now)
             await write_outbox(connection, tx.outgoing)
         if tx.outgoing:
             self.relay.wake()
