@@ -167,6 +167,10 @@ class WrappedNode:
         """See `Node.knows_any`."""
         return await self._call("knows_any", lambda: self.inner.knows_any(hashes))
 
+    async def contracts_among(self, addresses: Sequence[str]) -> set[str]:
+        """See `Node.contracts_among`."""
+        return await self._call("contracts_among", lambda: self.inner.contracts_among(addresses))
+
     async def send(self, raw: bytes) -> SendResult:
         """See `Node.send`."""
         return await self._call("send", lambda: self.inner.send(raw))

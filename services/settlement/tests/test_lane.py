@@ -239,7 +239,7 @@ async def test_a_nonce_used_by_somebody_else_freezes_the_lane_until_an_operator_
         assert (await resume(running, lane, "k2")).status_code == 200
         await mine_until(world, broker.probe.collect(SettlementExecutedV1, 1))
         rows = await running.runtime.database.fetch("SELECT action FROM audit_entry ORDER BY position")
-        assert [row["action"] for row in rows] == ["lane.active", "lane.active"]
+        assert [row["action"] for row in rows] == ["lane.resumed", "lane.resumed"]
         (transaction,) = await signed(running)
     assert transaction["nonce"] == 1
 
@@ -421,7 +421,7 @@ async def test_an_operator_pauses_and_resumes_a_lane(
         rows = await running.runtime.database.fetch(
             "SELECT action, details FROM audit_entry ORDER BY position"
         )
-    assert [row["action"] for row in rows] == ["lane.paused", "lane.active"]
+    assert [row["action"] for row in rows] == ["lane.paused", "lane.resumed"]
     assert "maintenance of the node" in rows[0]["details"]
 
 

@@ -327,6 +327,24 @@ async def test_gas_is_never_bought_above_our_own_limit(
         assert await item_states(running) == {"created": 1}
 
 
+async def test_a_contract_that_burns_its_gas_fails_alone(
+    broker: Broker, world: EscrowWorld, run_settlement: RunService, run_monitor: RunService
+) -> None:
+    burner = world.order(world.payers[3], RECIPIENT, amount=5)
+    good = world.order(world.payers[0], RECIPIENT, amount=5)
+    await world.call("anvil_setCode", world.payers[3].address, "0x5b600056")  # loops for ever
+    await broker.probe.publish(world.execute_command(burner))
+    await broker.probe.publish(world.execute_command(good))
+    async with run_monitor(world), run_settlement(world, simulate=False, collect_seconds=0.5) as running:
+        await mine_until(world, broker.probe.collect(SettlementExecutedV1, 1))
+        (failed,) = await broker.probe.collect(SettlementFailedV1, 1)
+        await settled(broker, running)
+        (used,) = await running.runtime.database.fetch("SELECT item_count FROM lane_nonce")
+    assert used["item_count"] == 2
+    assert (failed.code, failed.retryable) in {("invalid_signature", False), ("execution_reverted", False)}
+    assert await world.balance(RECIPIENT, "USDC") == 5
+
+
 async def test_replicas_share_the_work_and_pay_once(
     broker: Broker, world: EscrowWorld, run_settlement: RunService, run_monitor: RunService
 ) -> None:

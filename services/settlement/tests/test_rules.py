@@ -261,6 +261,11 @@ def test_a_second_attempt_gets_all_the_gas_the_escrow_allows() -> None:
     assert gas_limit_of([candidate(attempt=2)], LIMITS) == OVERHEAD_GAS + LARGEST_ITEM_GAS
 
 
+def test_a_contract_that_pays_gets_all_the_gas_the_escrow_allows() -> None:
+    contract = replace(candidate(), payer_is_contract=True)
+    assert gas_limit_of([contract, candidate()], LIMITS) == OVERHEAD_GAS + LARGEST_ITEM_GAS + LIMITS.item_gas
+
+
 @pytest.mark.parametrize("length", [0, 1, 65, 96, 97, 1_000])
 def test_the_bytes_of_a_payment_are_never_underestimated(length: int) -> None:
     item = candidate(signature=bytes(length))

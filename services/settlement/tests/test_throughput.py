@@ -26,7 +26,7 @@ async def test_payments_per_second_through_one_signer(
     commands = [world.execute_command(order) for order in orders]
     for start in range(0, PAYMENTS, PUBLISHED_AT_ONCE):  # before the clock runs: publishing is not ours
         await asyncio.gather(*map(broker.probe.publish, commands[start : start + PUBLISHED_AT_ONCE]))
-    async with run_monitor(world), run_settlement(world, transaction_gas=25_000_000) as running:
+    async with run_monitor(world), run_settlement(world, collect_seconds=0.03) as running:
         began = time.monotonic()
         executed = await broker.probe.collect(SettlementExecutedV1, PAYMENTS, timeout_seconds=120)
         seconds = time.monotonic() - began

@@ -23,6 +23,7 @@ ServiceParts = Annotated[Parts, Depends(parts_of)]
 Admin = Annotated[Identity, Depends(require_role("admin"))]
 
 _SHOWN_TRANSACTIONS = 100
+_ACTIONS = {LaneState.PAUSED: "lane.paused", LaneState.ACTIVE: "lane.resumed"}
 
 
 class TransactionView(BaseModel):
@@ -154,7 +155,7 @@ async def _change(
         "was": lane.reason,
         "acknowledged": acknowledged,
     }
-    act = Act(str(identity.user_id), f"lane.{state}", str(lane.lane_id), details)
+    act = Act(str(identity.user_id), _ACTIONS[state], str(lane.lane_id), details)
     await append(tx.connection, [act], tx.now)
     return LaneChanged(
         lane_id=lane.lane_id, state=state, reason=reason, acknowledged_foreign_transactions=acknowledged

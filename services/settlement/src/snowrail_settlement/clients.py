@@ -53,6 +53,10 @@ class Node(Protocol):
         """Whether the node has a transaction of one of these hashes, in a block or in its pool."""
         ...
 
+    async def contracts_among(self, addresses: Sequence[str]) -> set[str]:
+        """Those of these addresses that have code."""
+        ...
+
     async def send(self, raw: bytes) -> SendResult:
         """Send a signed transaction. Once it may have left, a missing answer is the outcome UNKNOWN."""
         ...
@@ -113,6 +117,14 @@ class RpcNode:
             await client.batch([RpcRequest("eth_getTransactionByHash", (value,)) for value in hashes])
         )
         return any(answer is not None for answer in answers)
+
+    async def contracts_among(self, addresses: Sequence[str]) -> set[str]:
+        """See `Node.contracts_among`."""
+        client = await self._nodes.primary()
+        answers = _raise_first(
+            await client.batch([RpcRequest("eth_getCode", (address, "latest")) for address in addresses])
+        )
+        return {address for address, code in zip(addresses, answers, strict=True) if code != "0x"}
 
     async def send(self, raw: bytes) -> SendResult:
         """See `Node.send`."""

@@ -26,8 +26,8 @@ class Settings(ServiceSettings):
     collect_seconds: float = Field(default=0.03, ge=0, le=5)
     """How long a payment waits for others to share its transaction."""
     transaction_items: int = Field(default=150, ge=1, le=256)
-    transaction_gas: int = Field(default=30_000_000, ge=1_000_000, le=1_000_000_000)
-    """Largest gas limit of a transaction; must be below that of a block."""
+    transaction_gas: int = Field(default=16_000_000, ge=1_000_000, le=1_000_000_000)
+    """Largest gas limit of a transaction; below that of a block, and of EIP-7825 where it holds."""
     transaction_bytes: int = Field(default=120_000, ge=2_000, le=1_000_000)
     """Largest call data of a transaction; nodes refuse transactions above 128 KiB."""
     item_gas: int = Field(default=140_000, ge=50_000, le=500_000)

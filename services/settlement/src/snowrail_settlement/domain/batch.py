@@ -21,12 +21,14 @@ class Candidate:
 
     Attributes:
         gas_ceiling: Wei per gas that its payer allows.
+        payer_is_contract: Whether the payer's own code checks the signature.
     """
 
     item_id: UUID
     attempt: int
     execution: Execution
     gas_ceiling: int
+    payer_is_contract: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,12 @@ def judge_simulation(candidates: Sequence[Candidate], reverts: Sequence[bytes | 
 
 
 def gas_of(candidate: Candidate, limits: Limits) -> int:
-    """Gas planned for a payment. After a failed attempt the most it can need, so that it never starves."""
-    return limits.item_gas if candidate.attempt <= 1 else LARGEST_ITEM_GAS
+    """Gas planned for a payment: what is usual, or all it can use where that is not certain to do.
+
+    A payer that is a contract may use it all; and after a failed attempt nothing is to be left to chance.
+    """
+    is_usual = candidate.attempt <= 1 and not candidate.payer_is_contract
+    return limits.item_gas if is_usual else LARGEST_ITEM_GAS
 
 
 def bytes_of(candidate: Candidate) -> int:

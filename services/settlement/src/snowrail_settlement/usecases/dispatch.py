@@ -4,11 +4,12 @@ Nonce, bytes, hash and the payments aboard are stored in one commit before anyth
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from snowrail_chain.abi import Execution, execute_calldata, execute_many_calldata
+from snowrail_chain.addresses import NATIVE_TOKEN
 from snowrail_chain.lane import choose_fees, least_ceiling
 from snowrail_chain.signer import Transaction, effect_digest
 from snowrail_kit.unit_of_work import Transaction as UnitOfWork
@@ -33,6 +34,8 @@ from snowrail_settlement.usecases.parts import LaneWorker, Parts
 from snowrail_settlement.usecases.telling import take_step
 
 _NETWORK_FRESH_SECONDS = 1.0
+_WITHOUT_CODE_SECONDS = 60.0
+_REMEMBERED_PAYERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ async def dispatch(parts: Parts, worker: LaneWorker, lane: Lane) -> Dispatched:
     if least_ceiling(network.base_fee, policy) > highest:
         return Dispatched(False, f"gas costs {network.base_fee} wei, and the limit is {highest}")
     able, waiting = affordable(candidates, network.base_fee, policy)
+    able = await _with_gas_for_contracts(worker, able, now)
     plan = await _try(parts, worker, able)
     if plan.hold is not None:
         worker.held_until = now + timedelta(seconds=parts.settings.wait_step_seconds)
@@ -81,9 +85,12 @@ async def dispatch(parts: Parts, worker: LaneWorker, lane: Lane) -> Dispatched:
         until = tx.now + timedelta(seconds=parts.settings.wait_step_seconds)
         wait = [*waiting, *plan.waiting]
         await items.postpone(tx, [item_id for item_id, _ in wait], [code for _, code in wait], until)
-        signed = False
-        if locked.state is LaneState.ACTIVE:
-            signed = await _sign(parts, worker, locked, tx, aboard, network)
+        if locked.state is not LaneState.ACTIVE:
+            return Dispatched(False)
+        if await evidence.is_nonce_used(tx, locked.chain_id, locked.signer, locked.next_nonce):
+            worker.reconciled_at = None
+            return Dispatched(False, f"nonce {locked.next_nonce} was used elsewhere")
+        signed = await _sign(parts, worker, locked, tx, aboard, network)
     return Dispatched(more=signed or len(due) == limit)
 
 
@@ -105,6 +112,25 @@ async def _network(parts: Parts, worker: LaneWorker, lane: Lane, now: datetime) 
     worker.network = await worker.node.network()
     worker.network_at = now
     return worker.network if worker.network.height >= observed else None
+
+
+async def _with_gas_for_contracts(
+    worker: LaneWorker, candidates: Sequence[Candidate], now: datetime
+) -> list[Candidate]:
+    """Mark payments whose payer is a contract: its check of the signature may use all the gas of an item.
+
+    Planned too small, it would starve, and revert, the transaction of everybody aboard.
+    """
+    payers = {item.execution.order.payer for item in candidates if item.execution.order.token != NATIVE_TOKEN}
+    unknown = sorted(payer for payer in payers if worker.without_code_until.get(payer, now) <= now)
+    contracts: set[str] = set()
+    if unknown:
+        contracts = await worker.node.contracts_among(unknown)
+        if len(worker.without_code_until) > _REMEMBERED_PAYERS:
+            worker.without_code_until.clear()
+        until = now + timedelta(seconds=_WITHOUT_CODE_SECONDS)
+        worker.without_code_until.update({payer: until for payer in unknown if payer not in contracts})
+    return [replace(item, payer_is_contract=item.execution.order.payer in contracts) for item in candidates]
 
 
 async def _try(parts: Parts, worker: LaneWorker, candidates: Sequence[Candidate]) -> Plan:
@@ -146,9 +172,6 @@ async def _sign(
     network: Network,
 ) -> bool:
     """Reserve the lane's next nonce, sign, and store bytes, hash and payments. Returns whether it did."""
-    if await evidence.is_nonce_used(tx, lane.chain_id, lane.signer, lane.next_nonce):
-        worker.reconciled_at = None
-        return False
     claimed = await items.claim_created(tx, [candidate.item_id for candidate in aboard])
     riders = [candidate for candidate in aboard if candidate.item_id in claimed]
     if not riders:

@@ -47,8 +47,8 @@ async def run_lane(parts: Parts, worker: LaneWorker) -> bool:
         worker.node.suspect()
         if worker.node_is_up:
             log.warning("no node answers", chain=worker.chain.chain_id, error=str(problem))
+            await _note(parts, worker, [f"no node answers: {problem}"])
         worker.node_is_up = False
-        await _note(parts, worker, [f"no node answers: {problem}"])
         return False
     worker.node_is_up = True
     return more
@@ -161,6 +161,8 @@ async def _send_variants(
             return await replace_transaction(parts, worker, lane, newest)
         if not worker.is_resending and not _is_over(newest.sent_at, now, settings.resend_after_seconds):
             return None
+    if newest.state is TransactionState.INCLUDED and await worker.node.knows_any([newest.tx_hash]):
+        return None
     return await _send(parts, worker, lane, variants)
 
 
@@ -178,7 +180,9 @@ async def _send(parts: Parts, worker: LaneWorker, lane: Lane, variants: list[Lan
     verdict, answer = judge_send(result.outcome), f"{result.outcome}: {result.message}"
     event = TransactionEvent.ACCEPTED
     if verdict is SendVerdict.REFUSED:
-        event = TransactionEvent.REFUSED
+        was_taken = newest.state is not TransactionState.SIGNED
+        if not was_taken or not await worker.node.knows_any([newest.tx_hash]):
+            event = TransactionEvent.REFUSED
     elif verdict is SendVerdict.ASK:
         event, answer = await _ask(parts, worker, lane, newest.nonce, answer)
     if event is TransactionEvent.ACCEPTED:

@@ -30,6 +30,7 @@ class LaneWorker:
         network, network_at: The latest block, and when it was asked for.
         reconciled_at: When the account was last compared with the rows.
         doubtful_since: Since when a nonce is used without any node knowing our hash, by nonce.
+        without_code_until: Payers that are no contracts, and until when that is believed.
         held_until: Until when nothing new is signed because no payment could succeed, and why.
         node_is_up: Whether the node answered at the last pass.
         cannot_begin: Whether the lane has no first nonce yet because the key is in use elsewhere.
@@ -45,6 +46,7 @@ class LaneWorker:
     network_at: datetime | None = None
     reconciled_at: datetime | None = None
     doubtful_since: dict[int, datetime] = field(default_factory=dict[int, datetime])
+    without_code_until: dict[str, datetime] = field(default_factory=dict[str, datetime])
     held_until: datetime | None = None
     held_for: str = ""
     node_is_up: bool = True
