@@ -10,7 +10,13 @@ import pytest_asyncio
 from alembic import command
 from alembic.config import Config
 
-from snowrail_events import FraudAssessedV1, FraudAssessV1, PaymentSucceededV1, UserRegisteredV1
+from snowrail_events import (
+    FraudAssessedV1,
+    FraudAssessV1,
+    PaymentCancelledV1,
+    PaymentSucceededV1,
+    UserRegisteredV1,
+)
 from snowrail_kit import migrations
 from snowrail_kit.consumer import Consumers
 from snowrail_kit.delivery import Delivery
@@ -39,6 +45,7 @@ class Parts:
     runtime: Runtime[ServiceSettings]
     poison: set[str]
     batches: list[int]
+    heard: list[list[str]]
     stalled: asyncio.Event
 
 
@@ -95,14 +102,16 @@ async def learn(deliveries: list[Delivery[UserRegisteredV1]], tx: Transaction, p
     tx.wake(*(str(delivery.event.user_id) for delivery in deliveries))
 
 
+@consumers.on(PaymentCancelledV1)
 @consumers.on(PaymentSucceededV1)
-async def ignore(deliveries: list[Delivery[Any]], tx: Transaction, parts: Parts) -> None:
-    """Hear of successes without doing anything."""
+async def hear(deliveries: list[Delivery[Any]], tx: Transaction, parts: Parts) -> None:
+    """Hear of the ends of payments, of both kinds together."""
+    parts.heard.append([type(delivery.event).__name__ for delivery in deliveries])
 
 
 def compose(runtime: Runtime[ServiceSettings]) -> Parts:
     """Wire the test service."""
-    return Parts(runtime, set(), [], asyncio.Event())
+    return Parts(runtime, set(), [], [], asyncio.Event())
 
 
 @pytest.fixture

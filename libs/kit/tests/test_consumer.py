@@ -6,7 +6,13 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from snowrail_events import FraudAssessedV1, FraudAssessV1, UserRegisteredV1
+from snowrail_events import (
+    FraudAssessedV1,
+    FraudAssessV1,
+    PaymentCancelledV1,
+    PaymentSucceededV1,
+    UserRegisteredV1,
+)
 from snowrail_kit import inbox
 from snowrail_kit.service import Service
 from snowrail_kit.settings import ServiceSettings
@@ -116,6 +122,21 @@ async def test_a_malformed_message_is_buried_as_it_came(
             return await value(running, "SELECT count(*) FROM dead_letter WHERE body = 'not json'")
 
         assert await eventually(dead) == 1
+
+
+async def test_a_handler_of_two_types_gets_them_in_one_call(
+    broker: Broker, settings: ServiceSettings, build: Builder, service: Service[Any, Any]
+) -> None:
+    for _ in range(20):
+        await broker.probe.publish(build(PaymentSucceededV1, payment_id=uuid4()))
+        await broker.probe.publish(build(PaymentCancelledV1, payment_id=uuid4()))
+    async with running_service(service, settings) as running:
+
+        async def heard() -> Any:
+            return sum(len(names) for names in running.parts.heard) == 40
+
+        await eventually(heard)
+        assert max(len(set(names)) for names in running.parts.heard) == 2
 
 
 async def test_a_lost_event_is_noticed_and_republished(

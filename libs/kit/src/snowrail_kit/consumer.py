@@ -79,7 +79,7 @@ class Consumers(Generic[P]):
     def on(
         self, event: type[E], prepare: Callable[[list[Delivery[E]], P], Awaitable[Any]] | None = None
     ) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., Awaitable[None]]]:
-        """Declare the handler of an event type.
+        """Declare the handler of an event type. One of several types gets all their messages in one call.
 
         The handler is `async (deliveries, tx, parts)`. With `prepare`, an `async (deliveries, parts)` that
         reads from outside systems before the transaction opens, the handler is
@@ -338,11 +338,21 @@ class Consumer(Generic[P]):
 
     async def _prepare(self, deliveries: Sequence[Delivery[Any]]) -> dict[str, Any]:
         prepared: dict[str, Any] = {}
-        for subject, group in _by_subject(deliveries).items():
-            prepare = self._subscriptions[subject].prepare
-            if prepare is not None:
-                prepared[subject] = await prepare(group, self._parts)
+        for subscription, group in self._by_handler(deliveries):
+            if subscription.prepare is not None:
+                prepared[subscription.event.subject] = await subscription.prepare(group, self._parts)
         return prepared
+
+    def _by_handler(
+        self, deliveries: Sequence[Delivery[Any]]
+    ) -> list[tuple[Subscription[P], list[Delivery[Any]]]]:
+        groups: dict[Any, tuple[Subscription[P], list[Delivery[Any]]]] = {}
+        for delivery in deliveries:
+            subscription = self._subscriptions[delivery.envelope.subject]
+            # each type with a preparation is prepared, and therefore handled, by itself
+            key = subscription.handle if subscription.prepare is None else subscription.event
+            groups.setdefault(key, (subscription, []))[1].append(delivery)
+        return list(groups.values())
 
     async def _handle(self, deliveries: list[Delivery[Any]]) -> None:
         spans = _start_spans(deliveries)
@@ -356,13 +366,12 @@ class Consumer(Generic[P]):
                 span.end()
 
     async def _apply(self, fresh: list[Delivery[Any]], tx: Transaction, prepared: dict[str, Any]) -> None:
-        for subject, group in _by_subject(fresh).items():
-            subscription = self._subscriptions[subject]
+        for subscription, group in self._by_handler(fresh):
             if subscription.prepare is None:
                 await subscription.handle(group, tx, self._parts)
             else:
                 # preparation saw the batch with its duplicates; handlers look their messages up in its result
-                await subscription.handle(group, tx, self._parts, prepared[subject])
+                await subscription.handle(group, tx, self._parts, prepared[subscription.event.subject])
         groups = inbox.split_outcomes(fresh)
         if groups[Outcome.WAIT] and await inbox.parked_is_full(tx.connection):
             for delivery in groups.pop(Outcome.WAIT):
@@ -390,13 +399,6 @@ class Consumer(Generic[P]):
         for delivery in groups[Outcome.DEAD]:
             await inbox.bury(tx.connection, delivery, delivery.reason, tx.now)
             DEAD_LETTERS.labels(delivery.envelope.subject).inc()
-
-
-def _by_subject(deliveries: Sequence[Delivery[Any]]) -> dict[str, list[Delivery[Any]]]:
-    groups: dict[str, list[Delivery[Any]]] = {}
-    for delivery in deliveries:
-        groups.setdefault(delivery.envelope.subject, []).append(delivery)
-    return groups
 
 
 def _again(deliveries: list[Delivery[Any]]) -> list[Delivery[Any]]:

@@ -26,15 +26,18 @@ from snowrail_kit.unit_of_work import Transaction
 
 consumers: Consumers[Parts] = Consumers()
 
-consumers.on(IntentCreatedV1)(facts.record_created)
-consumers.on(IntentUpdatedV1)(facts.record_updated)
-consumers.on(IntentCancelledV1)(facts.record_cancelled)
+for fact in (
+    IntentCreatedV1,
+    IntentUpdatedV1,
+    IntentCancelledV1,
+    PaymentUpdatedV1,
+    PaymentSucceededV1,
+    PaymentFailedV1,
+    PaymentBlockedV1,
+    PaymentCancelledV1,
+):
+    consumers.on(fact)(facts.record)
 consumers.on(IntentRejectedV1)(facts.record_rejected)
-consumers.on(PaymentUpdatedV1)(facts.record_payments)
-consumers.on(PaymentSucceededV1)(facts.record_payments)
-consumers.on(PaymentFailedV1)(facts.record_payments)
-consumers.on(PaymentBlockedV1)(facts.record_payments)
-consumers.on(PaymentCancelledV1)(facts.record_payments)
 
 
 async def prepare_lines(deliveries: list[Delivery[ChatMessagePostedV1]], parts: Parts) -> Prepared:

@@ -1,7 +1,8 @@
 """What intents and payments come to: projections, cards in place, and answers that lines wait for."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_args
 from uuid import UUID
 
 from snowrail_chat.cards.answers import refusal_card
@@ -19,6 +20,7 @@ from snowrail_chat.store import facts, messages, views
 from snowrail_chat.store.messages import Answered, Reply, Request
 from snowrail_chat.usecases import replies
 from snowrail_events import (
+    Event,
     IntentCancelledV1,
     IntentCreatedV1,
     IntentRejectedV1,
@@ -45,37 +47,79 @@ _REFUSED = {
 _PAY_ANYWAY = {"duplicate_payment": "Pay again", "lookalike_address": "Pay this address"}
 
 
-async def record_created(deliveries: list[Delivery[IntentCreatedV1]], tx: Transaction, parts: Parts) -> None:
+@dataclass
+class _Shown:
+    """What a batch shows: each card once, however many events of the batch changed it.
+
+    Attributes:
+        causes: by intent, the last event that changed its card.
+        answered: which requests that answers.
+    """
+
+    causes: dict[UUID, Delivery[Any]] = field(default_factory=dict[UUID, Delivery[Any]])
+    answered: list[Answered] = field(default_factory=list[Answered])
+
+    def add(self, causes: Mapping[UUID, Delivery[Any]], answered: Answered | None = None) -> None:
+        """Add what a kind of events shows."""
+        self.causes.update(causes)
+        if answered is not None:
+            self.answered.append(answered)
+
+
+async def record(deliveries: list[Delivery[Any]], tx: Transaction, parts: Parts) -> None:
+    """Show how intents and their payments go on. The deliveries carry any of their events."""
+    shown = _Shown()
+    await _record_created(_of(deliveries, IntentCreatedV1), tx, shown)
+    await _record_updated(_of(deliveries, IntentUpdatedV1), tx, shown)
+    await _record_payments(_of(deliveries, *get_args(PaymentEvent)), tx, shown)
+    await _record_cancelled(_of(deliveries, IntentCancelledV1), tx, shown)
+    await _show(tx, parts, shown)
+
+
+def _of(deliveries: Iterable[Delivery[Any]], *kinds: type[Event]) -> list[Delivery[Any]]:
+    return [delivery for delivery in deliveries if isinstance(delivery.event, kinds)]
+
+
+async def _record_created(
+    deliveries: list[Delivery[IntentCreatedV1]], tx: Transaction, shown: _Shown
+) -> None:
     """Show the previews of new intents to those who asked for them."""
+    if not deliveries:
+        return
     newest = _newest(deliveries)
     await facts.save_created(tx, [delivery.event for delivery in newest.values()])
     tx.wake(*(_key(intent_id) for intent_id in newest))
-    await _show(tx, parts, newest, Answered(created=list(newest)))
+    shown.add(newest, Answered(created=list(newest)))
 
 
-async def record_updated(deliveries: list[Delivery[IntentUpdatedV1]], tx: Transaction, parts: Parts) -> None:
+async def _record_updated(
+    deliveries: list[Delivery[IntentUpdatedV1]], tx: Transaction, shown: _Shown
+) -> None:
     """Show new states of intents."""
     known = await _known(deliveries, tx)
+    if not known:
+        return
     newest = _newest(known)
     changed = await facts.save_updated(tx, [delivery.event for delivery in newest.values()])
     asked = [delivery.event for delivery in known if delivery.event.request_id is not None]
-    shown = changed | {event.intent_id for event in asked}
     events = [delivery.event for delivery in newest.values()]
     answered = Answered(
         authorised=[event.intent_id for event in events if event.status not in UNAUTHORISED],
         cancelled=[event.intent_id for event in events if event.status == "cancelled"],
         requests=[event.request_id for event in asked if event.request_id is not None],
     )
-    await _show(tx, parts, {key: newest[key] for key in shown}, answered)
+    shown.add({key: newest[key] for key in changed | {event.intent_id for event in asked}}, answered)
 
 
-async def record_cancelled(
-    deliveries: list[Delivery[IntentCancelledV1]], tx: Transaction, parts: Parts
+async def _record_cancelled(
+    deliveries: list[Delivery[IntentCancelledV1]], tx: Transaction, shown: _Shown
 ) -> None:
     """Show that intents were cancelled."""
     known = {delivery.event.intent_id: delivery for delivery in await _known(deliveries, tx)}
+    if not known:
+        return
     await facts.save_cancelled(tx, [delivery.event for delivery in known.values()])
-    await _show(tx, parts, known, Answered(authorised=list(known), cancelled=list(known)))
+    shown.add(known, Answered(authorised=list(known), cancelled=list(known)))
 
 
 async def record_rejected(
@@ -102,9 +146,11 @@ async def record_rejected(
     await replies.send(tx, sent, causes)
 
 
-async def record_payments(deliveries: Sequence[Delivery[Any]], tx: Transaction, parts: Parts) -> None:
-    """Show how payments go on. The deliveries carry any of the events of a payment."""
+async def _record_payments(deliveries: list[Delivery[Any]], tx: Transaction, shown: _Shown) -> None:
+    """Show how payments go on."""
     known = await _known(deliveries, tx)
+    if not known:
+        return
     newest: dict[UUID, Delivery[Any]] = {}
     for delivery in known:
         held = newest.get(delivery.event.payment_id)
@@ -112,7 +158,7 @@ async def record_payments(deliveries: Sequence[Delivery[Any]], tx: Transaction, 
             newest[delivery.event.payment_id] = delivery
     changed = await facts.save_payments(tx, [payment_view(delivery.event) for delivery in newest.values()])
     causes = {delivery.event.intent_id: delivery for delivery in newest.values()}
-    await _show(tx, parts, {key: causes[key] for key in changed}, Answered())
+    shown.add({key: causes[key] for key in changed})
 
 
 def payment_view(event: PaymentEvent) -> PaymentView:
@@ -169,6 +215,8 @@ def _key(intent_id: UUID) -> str:
 
 async def _known(deliveries: Sequence[D], tx: Transaction) -> list[D]:
     """Return deliveries whose intent is known, locked; the others wait for it."""
+    if not deliveries:
+        return []
     known = await facts.lock(tx, {delivery.event.intent_id for delivery in deliveries})
     for delivery in deliveries:
         if delivery.event.intent_id not in known:
@@ -186,15 +234,16 @@ def _newest(deliveries: Iterable[D]) -> dict[UUID, D]:
     return newest
 
 
-async def _show(tx: Transaction, parts: Parts, causes: dict[UUID, D], answered: Answered) -> None:
+async def _show(tx: Transaction, parts: Parts, shown: _Shown) -> None:
     """Make the cards of intents anew: in place, and as the answers to lines that waited for them."""
+    causes = shown.causes
     if not causes:
         return
     quotes = await replies.load_quotes(tx, parts)
     cards = {view.intent_id: payment_card(view, quotes) for view in await views.next_cards(tx, set(causes))}
     answers: list[Reply] = []
     reply_causes: dict[UUID, Delivery[Any]] = {}
-    for request, asked_at in await messages.answer_requests(tx, answered):
+    for request, asked_at in await messages.answer_requests(tx, _together(shown.answered)):
         answers.append(Reply(request.message_id, request.user_id, cards[request.intent_id]))
         reply_causes[request.message_id] = causes[request.intent_id]
         ANSWER_SECONDS.labels(_COMMANDS[request.command]).observe((tx.now - asked_at).total_seconds())
@@ -202,6 +251,15 @@ async def _show(tx: Transaction, parts: Parts, causes: dict[UUID, D], answered: 
     sent = {reply.card.card_id for reply in answers}
     await replies.update(tx, list(cards.values()), card_causes, sent)
     await replies.send(tx, answers, reply_causes)
+
+
+def _together(answered: Sequence[Answered]) -> Answered:
+    return Answered(
+        created=[key for each in answered for key in each.created],
+        authorised=[key for each in answered for key in each.authorised],
+        cancelled=[key for each in answered for key in each.cancelled],
+        requests=[key for each in answered for key in each.requests],
+    )
 
 
 def _refusal(request: Request, event: IntentRejectedV1, parts: Parts) -> Card:
