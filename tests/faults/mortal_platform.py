@@ -4,9 +4,10 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,34 @@ class MortalStack(Stack):
         return folder
 
 
+TOLD_ONCE = ("intent:created", "tx:pending", "tx:confirmed", "intent:executed", "payment_processed")
+"""Events of which a payment has at most one for each of its people."""
+
+
 @dataclass
 class Payer:
-    """Somebody who has given the escrow an allowance and is connected."""
+    """Somebody who has given the escrow an allowance and is connected, and what they were told."""
 
     client: SnowrailClient
     wallet: Wallet
+    events: list[Event] = field(default_factory=list[Event])
+
+    async def listen(self) -> None:
+        """Keep every event, until cancelled."""
+        async for event in self.client.connection.events():
+            self.events.append(event)
+
+    def repetitions(self) -> list[str]:
+        """Return what was told of a payment more than once, or could have been missed."""
+        told = Counter(
+            (event.name, str(event.data["intent_id"])) for event in self.events if event.name in TOLD_ONCE
+        )
+        wrong = [
+            f"{name} came {count} times for {intent}" for (name, intent), count in told.items() if count > 1
+        ]
+        if self.client.connection.resyncs:
+            wrong.append("events were missed")
+        return wrong
 
     async def pay(self, recipient: "Payer", amount: str) -> str:
         """Pay by chat and return the intent's id as soon as the payment is final and everybody knows.
@@ -126,7 +149,7 @@ class Platform:
         self.payers: list[Payer] = []
         self._chain: dict[str, Any] = json.loads(stack.settings.chains_file.read_text())["chains"][0]
         self._checker_file = stack.settings.state_folder / "checker.json"
-        self._mining: asyncio.Task[None] | None = None
+        self._working: list[asyncio.Future[None]] = []
 
     @property
     def services(self) -> list[str]:
@@ -136,7 +159,7 @@ class Platform:
     async def prepare(self) -> None:
         """Hurry broker and chain, sign people in, and have them give the escrow an allowance."""
         await self._redeliver_quickly()
-        self._mining = asyncio.ensure_future(self._mine())
+        self._working.append(asyncio.ensure_future(self._mine()))
         token = next(item["address"] for item in self._chain["tokens"] if item["symbol"] == "USDC")
         data = APPROVE + self._chain["escrow"][2:].lower().rjust(64, "0") + "f" * 64
         for account in people():
@@ -148,11 +171,12 @@ class Platform:
             await client.sign_in(wallet, self._chain["chain_id"])
             await client.connect()
             self.payers.append(Payer(client, wallet))
+        self._working += [asyncio.ensure_future(payer.listen()) for payer in self.payers]
 
     async def close(self) -> None:
         """Disconnect everybody."""
-        if self._mining is not None:
-            self._mining.cancel()
+        for task in self._working:
+            task.cancel()
         for payer in self.payers:
             await payer.client.close()
 
@@ -176,7 +200,10 @@ class Platform:
         await client.close()
 
     async def violations(self) -> str:
-        """Return what the independent checker finds wrong, once the platform had time to come to rest."""
+        """Return what the independent checker finds wrong, once the platform had time to come to rest.
+
+        What people were told twice counts, too.
+        """
         databases = {
             service.database: self.stack.database_url(service.name)
             for service in self.stack.settings.services
@@ -191,7 +218,7 @@ class Platform:
                     checked = await asyncio.to_thread(self._check)
                     said = checked.stdout + checked.stderr
                     if checked.returncode == 0:
-                        return ""
+                        return "\n".join(line for payer in self.payers for line in payer.repetitions())
                     await asyncio.sleep(REST_POLL_SECONDS)
         return said
 
