@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import importlib
 import os
 from pathlib import Path
@@ -13,6 +14,9 @@ from snowrail_kit.inbox import encode_headers_json, revive
 from snowrail_kit.service import Service, build_app
 from snowrail_kit.serving import create_server
 
+_COLLECT_AFTER_OBJECTS = 50_000
+"""Garbage is looked for after so many new objects: batches make many that die by themselves."""
+
 
 def load_service(package: str) -> Service[Any, Any]:
     """Return the declaration `service` of `<package>.app`. Raises ImportError or AttributeError."""
@@ -22,7 +26,10 @@ def load_service(package: str) -> Service[Any, Any]:
 def serve(service: Service[Any, Any]) -> None:
     """Run a service until SIGTERM or SIGINT; then drain within the graceful timeout."""
     settings = service.settings()
-    create_server(build_app(service, settings), settings).run()
+    server = create_server(build_app(service, settings), settings)
+    gc.freeze()  # what is there by now stays for good, and need not be looked at
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS, 20, 20)
+    server.run()
 
 
 async def _dead_letters(package: str, action: str, identifiers: list[int]) -> None:
