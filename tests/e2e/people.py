@@ -70,14 +70,14 @@ class Person:
             if approve or "pprove" not in action.label:
                 await self.client.perform(action, self.wallet, self.rpc)
 
-    async def until_final(self, intent_id: str, timeout_seconds: float = 30) -> dict[str, Any]:
+    async def until_final(self, intent_id: str, timeout_seconds: float = 60) -> dict[str, Any]:
         """Return the `intent:executed` event of an intent."""
         event = await self.client.connection.wait_for(
             "intent:executed", lambda item: item.data["intent_id"] == intent_id, timeout_seconds
         )
         return dict(event.data)
 
-    async def until_status(self, intent_id: str, status: str, timeout_seconds: float = 30) -> dict[str, Any]:
+    async def until_status(self, intent_id: str, status: str, timeout_seconds: float = 60) -> dict[str, Any]:
         """Return the `intent:updated` event by which an intent reached a status."""
         event = await self.client.connection.wait_for(
             "intent:updated",
