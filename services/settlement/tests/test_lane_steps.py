@@ -414,3 +414,11 @@ async def test_the_latest_block_is_asked_for_again_after_a_second(bench: Bench, 
     await bench.run(seconds)
     fee = read_transaction(bench.node.sent[-1]).max_fee_per_gas
     assert fee == (3 * GWEI if seconds < 1 else 11 * GWEI)
+
+
+async def test_a_balance_that_full_transactions_would_use_up_is_told(bench: Bench) -> None:
+    bench.node.base_fee = 5_000 * GWEI
+    await bench.add(max_gas_price=10**14)
+    await bench.run(20)
+    assert await bench.states("item") == ["submitted"]
+    assert any("only 100000000000000000000 wei" in trouble for trouble in (await bench.lane())["troubles"])

@@ -67,6 +67,7 @@ class Settings(ServiceSettings):
     unknown_after_seconds: float = Field(default=120, gt=0, le=86_400)
     """An item without evidence for so long after it was signed is told as unknown."""
     low_balance_wei: int = Field(default=10**18, ge=0)
+    """Less than this, or than as many full transactions as may be in flight cost, is a trouble to tell of."""
 
     @field_validator("executor_key")
     @classmethod

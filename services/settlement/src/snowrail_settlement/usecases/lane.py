@@ -74,7 +74,7 @@ async def _pass(parts: Parts, worker: LaneWorker) -> bool:
         more = dispatched.more
         troubles += [dispatched.trouble] if dispatched.trouble else []
     metrics.LANE_IN_FLIGHT.labels(*worker.labels).set(in_flight)
-    troubles += _long_lasting(parts, lane, flying, account, now)
+    troubles += _long_lasting(parts, worker, lane, flying, account, now)
     metrics.LANE_FROZEN.labels(*worker.labels).set(lane.state is LaneState.FROZEN)
     if account is not None or tuple(troubles) != lane.troubles:
         await _note(parts, worker, troubles, account)
@@ -255,7 +255,12 @@ async def _record(
 
 
 def _long_lasting(
-    parts: Parts, lane: Lane, flying: list[LaneTransaction], account: Account | None, now: datetime
+    parts: Parts,
+    worker: LaneWorker,
+    lane: Lane,
+    flying: list[LaneTransaction],
+    account: Account | None,
+    now: datetime,
 ) -> list[str]:
     """Troubles that are no obstacle to this pass."""
     troubles: list[str] = []
@@ -263,11 +268,18 @@ def _long_lasting(
     if stuck:
         troubles.append(f"nonce {stuck[0].nonce} has been in no block since {stuck[0].signed_at.isoformat()}")
     balance = account.balance if account is not None else lane.balance
-    if balance is not None and balance < parts.settings.low_balance_wei:
+    if balance is not None and balance < _needed_balance(parts, worker):
         troubles.append(f"the signer has only {balance} wei to pay for gas")
     if lane.state is not LaneState.ACTIVE:
         troubles.append(f"{lane.state}: {lane.reason}")
     return troubles
+
+
+def _needed_balance(parts: Parts, worker: LaneWorker) -> int:
+    """What full transactions, as many as may be in flight, cost at present; no less than the setting says."""
+    base_fee = worker.network.base_fee if worker.network is not None else 0
+    full = parts.settings.in_flight_transactions * parts.settings.transaction_gas * base_fee
+    return max(parts.settings.low_balance_wei, full)
 
 
 async def _note(
