@@ -28,7 +28,7 @@ S = TypeVar("S", bound=ServiceSettings)
 
 PROBE_IDENTITY = "probe"
 """Identity that exists in tests only: it may publish and read everything."""
-COLLECT_TIMEOUT_SECONDS = 10.0
+COLLECT_TIMEOUT_SECONDS = 30.0
 TEST_STREAM_BYTES = 128 * 1024**2
 
 

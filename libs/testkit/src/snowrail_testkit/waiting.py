@@ -7,7 +7,7 @@ from typing import Any
 POLL_SECONDS = 0.02
 
 
-async def eventually(condition: Callable[[], Awaitable[Any]], timeout_seconds: float = 10.0) -> Any:
+async def eventually(condition: Callable[[], Awaitable[Any]], timeout_seconds: float = 30.0) -> Any:
     """Return the first truthy answer of a condition.
 
     Raises:

@@ -114,6 +114,8 @@ class Anvil(ServerProcess):
             connection.close()
         if "error" in answer:
             raise AnvilCallError(f"{method}: {answer['error']}")
+        if "result" not in answer:
+            raise ConnectionError(f"{method}: what answers here is no chain")
         return answer["result"]
 
     def _prepare(self) -> LaunchPlan:
