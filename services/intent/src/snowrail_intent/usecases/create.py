@@ -127,7 +127,8 @@ class _Seen:
     recent_terms: set[UUID]
     paid_recipients: dict[UUID, set[str]]
     spent: dict[tuple[UUID, str], Spent]
-    promised: dict[PayingWallet, int]
+    promised: dict[PayingWallet, int] = field(default_factory=dict[PayingWallet, int])
+    paid_blocks: dict[PayingWallet, int] = field(default_factory=dict[PayingWallet, int])
     gas: dict[UUID, int] = field(default_factory=dict[UUID, int])
 
     def spent_by(self, user_id: UUID, token: str) -> Spent:
@@ -196,16 +197,16 @@ async def _look(
             tx.connection, [(request.user_id, request.recipient) for request in requests]
         ),
         spent=spent,
-        promised=await _find_promised(requests, tx, parts, readings),
     )
+    await _look_at_wallets(seen, requests, tx, parts, readings)
     for (user_id, _), used in spent.items():
         seen.gas[user_id] = seen.gas.get(user_id, 0) + used.gas
     return seen
 
 
-async def _find_promised(
-    requests: Sequence[CreateRequest], tx: Transaction, parts: Parts, readings: Readings
-) -> dict[PayingWallet, int]:
+async def _look_at_wallets(
+    seen: _Seen, requests: Sequence[CreateRequest], tx: Transaction, parts: Parts, readings: Readings
+) -> None:
     blocks: dict[PayingWallet, int] = {}
     for request in requests:
         found = find_token(request.token, parts)
@@ -214,9 +215,10 @@ async def _find_promised(
         chain, token = found
         reading = readings.of(chain.chain_id)
         if reading is not None:
-            wallet = PayingWallet(chain.chain_id, request.payer, token.address)
-            blocks[wallet] = reading.block_number
-    return await wallet_store.fetch_promised(tx.connection, blocks) if blocks else {}
+            blocks[PayingWallet(chain.chain_id, request.payer, token.address)] = reading.block_number
+    if blocks:
+        seen.promised = await wallet_store.fetch_promised(tx.connection, blocks)
+        seen.paid_blocks = await wallet_store.find_paid_blocks(tx.connection, blocks)
 
 
 def _judge(
@@ -233,6 +235,8 @@ def _judge(
     if reading is None:
         return check_addresses(request, account) or ChainUnread(chain.chain_id)
     wallet = PayingWallet(chain.chain_id, request.payer, token.address)
+    if reading.block_number < seen.paid_blocks.get(wallet, 0):
+        return ChainUnread(chain.chain_id)
     circumstances = Circumstances(
         now=tx.now,
         account=account,
