@@ -11,7 +11,7 @@ PYTHON := $(BIN)/python
 WORKERS ?= auto
 TESTS ?=
 
-.PHONY: help environment up demo reset status test test-faults bench lint types imports gas documents format lock
+.PHONY: help environment up demo reset status test test-faults bench lint types imports gas audit documents format lock
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -54,6 +54,9 @@ imports: environment ## Check who may import whom
 gas: environment ## Measure the gas of the contracts and write its snapshot again
 	@SNOWRAIL_GAS_SNAPSHOT=write $(BIN)/pytest -q contracts/evm/tests/test_gas.py
 
+audit: environment ## Audit the contracts: invariants, coverage, slither, halmos
+	@$(PYTHON) contracts/evm/audit/cli.py
+
 documents: environment ## Write golden schemas, OpenAPI, AsyncAPI and the list of commands again
 	@$(PYTHON) -m snowrail_events.golden
 	@$(PYTHON) -m snowrail_kit documents contracts/api \
@@ -65,7 +68,7 @@ format: environment ## Format the sources
 	@$(BIN)/ruff format .
 
 lock: environment ## Lock the dependencies again, after deploy/requirements/*.in changed
-	@cd deploy/requirements && for name in bootstrap runtime dev; do \
+	@cd deploy/requirements && for name in bootstrap runtime dev audit; do \
 	    UV_PYTHON_DOWNLOADS=never ../../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	        --generate-hashes --no-emit-index-url --no-header $$name.in -o $$name.txt || exit 1; \
 	done
