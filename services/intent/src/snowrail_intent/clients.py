@@ -32,17 +32,23 @@ class ChainQuestion:
     Attributes:
         balances: wallets whose balance is asked for.
         allowances: wallets of which the escrow's allowance is asked for.
+        min_block: an answer known from an older block is not enough.
     """
 
     chain_id: int
     escrow: str
     balances: frozenset[Wallet] = frozenset()
     allowances: frozenset[Wallet] = frozenset()
+    min_block: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ChainReading:
-    """One chain at a block or a few: atoms by wallet, gas price in wei."""
+    """One chain at a block or a few: atoms by wallet, gas price in wei.
+
+    Attributes:
+        block_number: the oldest block that a part of it was read at.
+    """
 
     block_number: int
     gas_price: int
@@ -87,7 +93,7 @@ class HttpChainMonitor:
         for start in range(MAX_QUERIES, len(wallets), MAX_QUERIES):
             more = await self._read(question, wallets[start : start + MAX_QUERIES])
             reading = ChainReading(
-                block_number=more.block_number,
+                block_number=min(reading.block_number, more.block_number),
                 gas_price=more.gas_price,
                 balances={**reading.balances, **more.balances},
                 allowances={**reading.allowances, **more.allowances},
@@ -99,6 +105,7 @@ class HttpChainMonitor:
         allowances = [wallet for wallet in wallets if wallet in question.allowances]
         body = {
             "chain_id": question.chain_id,
+            "min_block": question.min_block,
             "queries": [{"address": wallet.address, "token": wallet.token} for wallet in balances],
             "allowances": [
                 {"owner": wallet.address, "token": wallet.token, "spender": question.escrow}
