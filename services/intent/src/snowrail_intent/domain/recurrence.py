@@ -159,7 +159,9 @@ def series_of(recurrence: Recurrence, until: datetime, most: int) -> Series:
     if not bounded:
         moments = [moment for moment in moments[:most] if moment <= until]
     if len(moments) > most:
-        raise InvalidRecurrence(f"it has more than {most} occurrences; choose an earlier end or a lower count")
+        raise InvalidRecurrence(
+            f"it has more than {most} occurrences; choose an earlier end or a lower count"
+        )
     if not moments or moments[-1] > until:
         raise InvalidRecurrence(f"it goes on after {until:%Y-%m-%d}; choose an earlier end or a lower count")
     first = moments[0]
