@@ -44,12 +44,12 @@ class Balances:
         chain_id: int,
         balances: Sequence[BalanceQuery],
         allowances: Sequence[AllowanceQuery],
-        min_block: int = 0,
+        is_fresh: bool = False,
     ) -> Funds:
         """Return balances and allowances in the order of the questions.
 
-        What is known from a block before `min_block` is asked for anew. `block_number` of the answer is the
-        oldest block that any part of it was read at; a node that lags may still be before `min_block`.
+        A fresh answer uses nothing that was read before. `block_number` of the answer is the oldest block
+        that any part of it was read at.
 
         Raises:
             UnknownChain: The chain is not configured.
@@ -62,9 +62,9 @@ class Balances:
         known = {
             query: entry
             for query in (*balances, *allowances, _GAS_PRICE)
-            if (entry := self._entries.get((chain_id, query))) is not None
+            if not is_fresh
+            and (entry := self._entries.get((chain_id, query))) is not None
             and entry.until > now
-            and entry.block_number >= min_block
         }
         lacking_balances = list(dict.fromkeys(query for query in balances if query not in known))
         lacking_allowances = list(dict.fromkeys(query for query in allowances if query not in known))

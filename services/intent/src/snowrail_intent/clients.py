@@ -32,14 +32,12 @@ class ChainQuestion:
     Attributes:
         balances: wallets whose balance is asked for.
         allowances: wallets of which the escrow's allowance is asked for.
-        min_block: an answer known from an older block is not enough.
     """
 
     chain_id: int
     escrow: str
     balances: frozenset[Wallet] = frozenset()
     allowances: frozenset[Wallet] = frozenset()
-    min_block: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ class HttpChainMonitor:
         allowances = [wallet for wallet in wallets if wallet in question.allowances]
         body = {
             "chain_id": question.chain_id,
-            "min_block": question.min_block,
+            "fresh": True,
             "queries": [{"address": wallet.address, "token": wallet.token} for wallet in balances],
             "allowances": [
                 {"owner": wallet.address, "token": wallet.token, "spender": question.escrow}

@@ -10,11 +10,11 @@ INSERT INTO wallet (chain_id, address, token, paid_block)
 SELECT *, 0 FROM unnest($1::bigint[], $2::text[], $3::text[]) ORDER BY 1, 2, 3
 ON CONFLICT DO NOTHING
 """
-_LOCK = """
+_FIND = """
 SELECT chain_id, address, token, paid_block FROM wallet
 WHERE (chain_id, address, token) IN (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]))
-ORDER BY chain_id, address, token FOR UPDATE
 """
+_LOCK = f"{_FIND} ORDER BY chain_id, address, token FOR UPDATE"
 _RAISE = """
 INSERT INTO wallet (chain_id, address, token, paid_block)
 SELECT chain_id, address, token, max(paid_block)
@@ -55,11 +55,7 @@ async def find_paid_blocks(
     connection: Connection, wallets: Iterable[PayingWallet]
 ) -> dict[PayingWallet, int]:
     """Return the newest block in which each wallet is known to have paid, unlocked."""
-    rows = await connection.fetch(
-        "SELECT chain_id, address, token, paid_block FROM wallet WHERE (chain_id, address, token)"
-        " IN (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]))",
-        *_columns(list(wallets)),
-    )
+    rows = await connection.fetch(_FIND, *_columns(list(wallets)))
     return {PayingWallet(row["chain_id"], row["address"], row["token"]): row["paid_block"] for row in rows}
 
 

@@ -1,7 +1,7 @@
 """Creating intents: outside reads first, then one transaction for the whole batch."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -162,7 +162,8 @@ class _Seen:
     recent_terms: set[UUID]
     paid_recipients: dict[UUID, set[str]]
     budget: Budget
-    promised: dict[PayingWallet, int]
+    promised: dict[PayingWallet, int] = field(default_factory=dict[PayingWallet, int])
+    paid_blocks: dict[PayingWallet, int] = field(default_factory=dict[PayingWallet, int])
 
     def add(self, request: CreateRequest, intent: Intent) -> None:
         """Count an intent that the batch creates."""
@@ -216,7 +217,7 @@ async def _look(
     accounts = await projections.lock_users(tx.connection, users)
     window = timedelta(seconds=parts.settings.duplicate_window_seconds)
     days = {request.counted_day(tx.now) for request in requests}
-    return _Seen(
+    seen = _Seen(
         accounts=accounts,
         existing=await intent_store.find(tx.connection, {request.intent_id for request in requests}),
         recent_terms=await intent_store.find_recent_terms(
@@ -226,13 +227,14 @@ async def _look(
             tx.connection, [(request.user_id, request.recipient) for request in requests]
         ),
         budget=await projections.fetch_budget(tx.connection, users, days),
-        promised=await _find_promised(requests, tx, parts, readings),
     )
+    await _look_at_wallets(seen, requests, tx, parts, readings)
+    return seen
 
 
-async def _find_promised(
-    requests: Sequence[CreateRequest], tx: Transaction, parts: Parts, readings: Readings
-) -> dict[PayingWallet, int]:
+async def _look_at_wallets(
+    seen: _Seen, requests: Sequence[CreateRequest], tx: Transaction, parts: Parts, readings: Readings
+) -> None:
     blocks: dict[PayingWallet, int] = {}
     for request in requests:
         found = find_token(request.token, parts)
@@ -241,9 +243,10 @@ async def _find_promised(
         chain, token = found
         reading = readings.of(chain.chain_id)
         if reading is not None:
-            wallet = PayingWallet(chain.chain_id, request.payer, token.address)
-            blocks[wallet] = reading.block_number
-    return await wallet_store.fetch_promised(tx.connection, blocks) if blocks else {}
+            blocks[PayingWallet(chain.chain_id, request.payer, token.address)] = reading.block_number
+    if blocks:
+        seen.promised = await wallet_store.fetch_promised(tx.connection, blocks)
+        seen.paid_blocks = await wallet_store.find_paid_blocks(tx.connection, blocks)
 
 
 def _judge(
@@ -260,6 +263,8 @@ def _judge(
     if reading is None:
         return check_addresses(request, account) or ChainUnread(chain.chain_id)
     wallet = PayingWallet(chain.chain_id, request.payer, token.address)
+    if reading.block_number < seen.paid_blocks.get(wallet, 0):
+        return ChainUnread(chain.chain_id)
     circumstances = Circumstances(
         now=tx.now,
         account=account,

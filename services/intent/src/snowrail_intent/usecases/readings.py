@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from snowrail_intent.clients import ChainQuestion, Readings, Wallet, read_chains
 from snowrail_intent.domain.intents import Intent, PayingWallet
 from snowrail_intent.parts import Parts
-from snowrail_intent.store import wallets as wallet_store
 
 
 async def read_for_intents(intents: Iterable[Intent], parts: Parts) -> Readings:
@@ -14,12 +13,7 @@ async def read_for_intents(intents: Iterable[Intent], parts: Parts) -> Readings:
 
 
 async def read_wallets(wallets: set[PayingWallet], parts: Parts) -> Readings:
-    """Read balances, and allowances of what is not the native coin, not from before their last payments."""
-    tokens = [wallet for wallet in wallets if not _is_native(wallet)]
-    paid_blocks: dict[PayingWallet, int] = {}
-    if tokens:
-        async with parts.database.connection() as connection:
-            paid_blocks = await wallet_store.find_paid_blocks(connection, tokens)
+    """Read balances, and allowances of what is not the native coin, in the newest block."""
     by_chain: dict[int, list[PayingWallet]] = {}
     for wallet in wallets:
         by_chain.setdefault(wallet.chain_id, []).append(wallet)
@@ -28,8 +22,7 @@ async def read_wallets(wallets: set[PayingWallet], parts: Parts) -> Readings:
             chain_id,
             parts.chains.chain(chain_id).escrow,
             balances=frozenset(as_read(wallet) for wallet in asked),
-            allowances=frozenset(as_read(wallet) for wallet in asked if not _is_native(wallet)),
-            min_block=max(paid_blocks.get(wallet, 0) for wallet in asked),
+            allowances=frozenset(as_read(wallet) for wallet in asked if int(wallet.token, 16) != 0),
         )
         for chain_id, asked in sorted(by_chain.items())
     ]
@@ -39,7 +32,3 @@ async def read_wallets(wallets: set[PayingWallet], parts: Parts) -> Readings:
 def as_read(wallet: PayingWallet) -> Wallet:
     """Return the key of a wallet in the reading of its chain."""
     return Wallet(wallet.address, wallet.token)
-
-
-def _is_native(wallet: PayingWallet) -> bool:
-    return int(wallet.token, 16) == 0
