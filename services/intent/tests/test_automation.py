@@ -8,6 +8,7 @@ import pytest
 
 from snowrail_events import GasPriceUpdatedV1, IntentCreatedV1, IntentDueV1, IntentRejectedV1, PriceUpdatedV1
 from snowrail_intent.settings import LevelLimitSettings, TokenLimitSettings
+from snowrail_testkit import eventually
 
 from .conftest import RunIntent, World
 
@@ -15,7 +16,7 @@ BELOW = {"kind": "price", "token": "CRO", "comparison": "below", "value": "0.10"
 
 
 async def say_price(world: World, price: str, symbol: str = "CRO", currency: str = "USD") -> None:
-    """Publish a price as of now."""
+    """Publish a price as of now, and wait until a price in US dollars is known."""
     await world.publish(
         PriceUpdatedV1(
             symbol=symbol,
@@ -25,6 +26,12 @@ async def say_price(world: World, price: str, symbol: str = "CRO", currency: str
             observed_at=world.clock.now(),
         )
     )
+
+    async def is_known() -> bool:
+        query = "SELECT 1 AS one FROM token_price WHERE symbol = $1 AND price = $2::text::numeric"
+        return currency != "USD" or bool(await world.rows(query, symbol, price))
+
+    await eventually(is_known)
 
 
 async def authorised(world: World, **terms: Any) -> IntentCreatedV1:
