@@ -1,5 +1,7 @@
 """Values that several events carry."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from snowrail_events.fields import Address, Atoms, Code, Hash32, HexBytes, Part
@@ -29,3 +31,24 @@ class EscrowLog(Part):
     fee: Atoms | None = None
     occurrence: int | None = None
     reason: HexBytes | None = None
+
+
+class NotificationPreference(Part):
+    """Whether a type of notification is told on a channel."""
+
+    type: Code
+    channel: Code
+    enabled: bool
+
+
+class NotificationChannel(Part):
+    """A way to reach a user."""
+
+    channel: Code
+    """`in_app`, `email`, `telegram` or `web_push`."""
+    configured: bool
+    """Whether the platform can send on it at all."""
+    connected: bool
+    """Whether this user has an address, account or browser there that was confirmed."""
+    label: Annotated[str, Field(max_length=200)] = ""
+    """What is connected, shortened: for people to recognise."""
