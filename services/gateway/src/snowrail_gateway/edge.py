@@ -48,6 +48,7 @@ ROUTES = (
     Route("/api/user", "accounts", "/user"),
     Route("/api/intents", "intent", "/intents"),
     Route("/api/stats", "intent", "/stats"),
+    Route("/api/telegram", "notification", "/telegram"),
     Route("/chat", "chat", "/messages"),
     Route("/pay", "intent", "/pay"),
     Route("/fraud", "fraud", "/fraud"),
