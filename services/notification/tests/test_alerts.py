@@ -127,17 +127,17 @@ async def test_preferences_and_quiet_hours_by_command(
         await broker.probe.publish(build(model, user_id=user, **fields), producer="chat")
 
     await send(NotificationSetPreferenceV1, type="payment_sent", channel=None, enabled=False)
-    event = (await broker.probe.collect(NotificationPreferencesUpdatedV1, 1))[0]
+    event = (await broker.probe.collect(NotificationPreferencesUpdatedV1, 2))[1]
     chosen = {(item.type, item.channel): item.enabled for item in event.preferences}
     assert {chosen["payment_sent", name] for name in ("in_app", "email", "telegram", "web_push")} == {False}
     assert len(chosen) == 64
     assert event.time_zone == "Asia/Kolkata"
     await send(NotificationSetPreferenceV1, type=None, channel="telegram", enabled=False)
-    event = (await broker.probe.collect(NotificationPreferencesUpdatedV1, 2))[1]
+    event = (await broker.probe.collect(NotificationPreferencesUpdatedV1, 3))[2]
     on = {item.type for item in event.preferences if item.channel == "telegram" and item.enabled}
     assert on == {"security_alert"}
     await send(NotificationSetQuietHoursV1, starts_at="22:00", ends_at="07:30")
-    event = (await broker.probe.collect(NotificationPreferencesUpdatedV1, 3))[2]
+    event = (await broker.probe.collect(NotificationPreferencesUpdatedV1, 4))[3]
     assert (event.quiet_starts_at, event.quiet_ends_at) == ("22:00", "07:30")
     await send(NotificationSetPreferenceV1, type="nothing", channel=None, enabled=True)
     await send(NotificationSetPreferenceV1, type=None, channel="pigeon", enabled=True)
@@ -153,7 +153,7 @@ async def test_preferences_and_quiet_hours_by_command(
         "unknown_type",
     ]
     await send(NotificationSetQuietHoursV1)
-    event = (await broker.probe.collect(NotificationPreferencesUpdatedV1, 4))[3]
+    event = (await broker.probe.collect(NotificationPreferencesUpdatedV1, 5))[4]
     assert event.quiet_starts_at is None
 
 
@@ -183,7 +183,7 @@ async def test_quiet_hours_hold_back_what_is_not_critical(
     )
     command = build(NotificationSetQuietHoursV1, user_id=user, starts_at="21:30", ends_at="06:45")
     await broker.probe.publish(command, producer="chat")
-    await broker.probe.collect(NotificationPreferencesUpdatedV1, 1)
+    await broker.probe.collect(NotificationPreferencesUpdatedV1, 2)
     if critical:
         await broker.probe.publish(build(DeviceSignedInV1, user_id=user, is_new=True))
     else:

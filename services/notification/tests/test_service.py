@@ -8,6 +8,7 @@ from snowrail_events import (
     DeviceSignedInV1,
     FeedEventV1,
     IntentCreatedV1,
+    IntentLowBalanceV1,
     IntentUpdatedV1,
     NotificationMarkReadV1,
     PaymentBlockedV1,
@@ -129,6 +130,28 @@ async def test_a_deposit_to_take_back_and_missing_money_are_told(
     events = {item.data["type"]: item.data for item in await feed(broker, 4) if item.name == "notification"}
     assert set(events) == {"low_balance", "withdrawal_ready"}
     assert events["withdrawal_ready"]["actions"][0]["command"] == f"/withdraw {intent}"
+
+
+async def test_money_missing_for_a_coming_payment_is_told_once_with_what_is_missing(
+    broker: Broker, build: Builder, notification: RunningService
+) -> None:
+    user, intent = uuid4(), uuid4()
+    now = build(IntentLowBalanceV1).warned_at
+    due_at = now + timedelta(hours=20)
+    values = {"user_id": user, "intent_id": intent, "token": TOKEN}
+    waits = {"status": "awaiting_funds", "reason": "insufficient_funds", "version": 2}
+    await broker.probe.publish(build(IntentUpdatedV1, **values, **waits, changed_at=now, next_run_at=due_at))
+    amounts = {"needed": 3 * 10**18, "available": 10**18, "reason": "insufficient_funds"}
+    await broker.probe.publish(
+        build(IntentLowBalanceV1, **values, **amounts, recipient_label="@alice", due_at=due_at)
+    )
+    shown, told = await feed(broker, 2)
+    assert (shown.name, told.name) == ("intent:updated", "notification")
+    assert told.data["type"] == "low_balance"
+    assert (
+        f"@alice on {due_at:%Y-%m-%d %H:%M} UTC needs 3 CRO; your wallet holds 1 CRO." in told.data["message"]
+    )
+    assert told.data["actions"][0]["command"] == f"/status {intent}"
 
 
 async def test_new_devices_and_anomalies_are_told_to_those_concerned(

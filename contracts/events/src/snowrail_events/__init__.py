@@ -21,7 +21,10 @@ from snowrail_events.intent_cancelled_v1 import IntentCancelledV1
 from snowrail_events.intent_create_v1 import IntentCreateV1
 from snowrail_events.intent_created_v1 import IntentCreatedV1
 from snowrail_events.intent_due_v1 import IntentDueV1
+from snowrail_events.intent_low_balance_v1 import IntentLowBalanceV1
+from snowrail_events.intent_pause_v1 import IntentPauseV1
 from snowrail_events.intent_rejected_v1 import IntentRejectedV1
+from snowrail_events.intent_resume_v1 import IntentResumeV1
 from snowrail_events.intent_updated_v1 import IntentUpdatedV1
 from snowrail_events.notification_mark_read_v1 import NotificationMarkReadV1
 from snowrail_events.notification_preferences_updated_v1 import NotificationPreferencesUpdatedV1
@@ -73,7 +76,10 @@ EVENTS: dict[str, type[Event]] = {
         IntentCreateV1,
         IntentCreatedV1,
         IntentDueV1,
+        IntentLowBalanceV1,
+        IntentPauseV1,
         IntentRejectedV1,
+        IntentResumeV1,
         IntentUpdatedV1,
         NotificationMarkReadV1,
         NotificationPreferencesUpdatedV1,
@@ -129,7 +135,10 @@ __all__ = [
     "IntentCreateV1",
     "IntentCreatedV1",
     "IntentDueV1",
+    "IntentLowBalanceV1",
+    "IntentPauseV1",
     "IntentRejectedV1",
+    "IntentResumeV1",
     "IntentUpdatedV1",
     "NotificationMarkReadV1",
     "NotificationPreferencesUpdatedV1",

@@ -5,6 +5,8 @@ from snowrail_events import (
     IntentAuthoriseV1,
     IntentCancelV1,
     IntentCreateV1,
+    IntentPauseV1,
+    IntentResumeV1,
     PaymentBlockedV1,
     PaymentCancelledV1,
     PaymentFailedV1,
@@ -17,7 +19,7 @@ from snowrail_events import (
     UserUpdatedV1,
 )
 from snowrail_intent.parts import Parts
-from snowrail_intent.usecases import authorise, cancel, chain_facts, create, payment_facts, projected
+from snowrail_intent.usecases import authorise, cancel, chain_facts, create, hold, payment_facts, projected
 from snowrail_kit.consumer import Consumers
 
 consumers: Consumers[Parts] = Consumers()
@@ -25,6 +27,8 @@ consumers: Consumers[Parts] = Consumers()
 consumers.on(IntentCreateV1, prepare=create.prepare_create)(create.create)
 consumers.on(IntentAuthoriseV1, prepare=authorise.prepare_authorise)(authorise.authorise)
 consumers.on(IntentCancelV1)(cancel.cancel)
+consumers.on(IntentPauseV1)(hold.pause)
+consumers.on(IntentResumeV1)(hold.resume)
 consumers.on(TransactionIncludedV1)(chain_facts.record_included)
 consumers.on(TransactionFinalV1)(chain_facts.record_final)
 consumers.on(TransactionOrphanedV1)(chain_facts.record_orphaned)

@@ -7,6 +7,7 @@ from snowrail_events import (
     DeviceDecidedV1,
     DeviceSignedInV1,
     IntentCreatedV1,
+    IntentLowBalanceV1,
     IntentUpdatedV1,
     NotificationMarkReadV1,
     NotificationSetPreferenceV1,
@@ -34,6 +35,7 @@ consumers.on(NotificationMarkReadV1)(people.mark_read)
 consumers.on(PriceAnomalyDetectedV1)(people.tell_of_anomalies)
 consumers.on(IntentCreatedV1)(money.show_created)
 consumers.on(IntentUpdatedV1)(money.show_updated)
+consumers.on(IntentLowBalanceV1)(money.warn_of_low_balance)
 consumers.on(PaymentUpdatedV1)(money.show_payment_progress)
 consumers.on(PaymentSucceededV1)(money.show_succeeded)
 consumers.on(PaymentFailedV1)(money.show_failed)

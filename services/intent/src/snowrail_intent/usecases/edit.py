@@ -1,4 +1,4 @@
-"""Edits before authorisation, and holding an intent back."""
+"""Edits before authorisation."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from snowrail_chain.eip712 import InvalidOrder, order_hash, validate_order
 from snowrail_intent.domain.intents import Intent
 from snowrail_intent.domain.orders import order_salt
 from snowrail_intent.domain.refusals import NOT_FOUND, Refusal
-from snowrail_intent.domain.states import STOPPABLE, WAITING, IntentEvent, allows
+from snowrail_intent.domain.states import IntentEvent, allows
 from snowrail_intent.parts import Parts
 from snowrail_intent.store import facts as fact_store
 from snowrail_intent.store import intents as intent_store
@@ -101,27 +101,3 @@ def _reorder(intent: Intent, edit: Edit, now: datetime, parts: Parts) -> Intent 
         not_before=not_before,
         expires_at=expires_at,
     )
-
-
-async def hold(
-    intent_id: UUID, user_id: UUID, paused: bool, tx: Transaction, parts: Parts
-) -> Intent | Refusal:
-    """Pause or resume an intent. Asking for what is already so changes nothing."""
-    work = Work(tx, parts.pace)
-    await work.lock([intent_id])
-    intent = work.intents.get(intent_id)
-    if intent is None or intent.user_id != user_id:
-        return NOT_FOUND
-    event = IntentEvent.PAUSED if paused else IntentEvent.RESUMED
-    if not allows(intent.state, event):
-        if intent.status in STOPPABLE:
-            return intent
-        return Refusal(
-            "not_pausable", f"This intent is {intent.status} and cannot be held back; try to cancel it."
-        )
-    following = intent.after(tx.now, event, reason=intent.reason)
-    if following.status in WAITING:
-        following = replace(following, waiting_since=tx.now)
-    following = work.put(following)
-    await work.write()
-    return following

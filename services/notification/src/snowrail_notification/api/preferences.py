@@ -79,7 +79,8 @@ async def set_preference(body: Preference, parts: PartsOfService, identity: Curr
 async def read_quiet_hours(parts: PartsOfService, identity: CurrentIdentity) -> QuietHoursAnswer:
     """When the caller is not disturbed."""
     async with parts.transaction() as tx:
-        return _quiet(await preferences.preferences_of(tx, parts, identity.user_id))
+        known = await preferences.preferences_of(tx, parts, [identity.user_id])
+    return _quiet(known[identity.user_id])
 
 
 @router.put("/quiet-hours")
@@ -100,7 +101,7 @@ async def set_quiet_hours(
 async def read_preferences_of_user(user_id: UUID, parts: PartsOfService) -> NotificationPreferencesUpdatedV1:
     """All that a user wants, and the state of each channel. For other services only."""
     async with parts.transaction() as tx:
-        return await preferences.preferences_of(tx, parts, user_id)
+        return (await preferences.preferences_of(tx, parts, [user_id]))[user_id]
 
 
 def _quiet(event: NotificationPreferencesUpdatedV1) -> QuietHoursAnswer:

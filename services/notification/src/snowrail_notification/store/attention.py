@@ -1,6 +1,6 @@
 """What users want to be told, where, and when not."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -89,11 +89,15 @@ async def set_quiet_hours(tx: Transaction, user_id: UUID, quiet: QuietHours | No
     )
 
 
-async def contact_labels(tx: Transaction, user_id: UUID) -> dict[str, str]:
-    """Return what a user has connected, by channel: the label of the newest confirmed contact."""
+async def contact_labels(tx: Transaction, user_ids: Collection[UUID]) -> dict[UUID, dict[str, str]]:
+    """Return what users have connected, by channel: the label of the newest confirmed contact."""
     rows = await tx.fetch(
-        "SELECT DISTINCT ON (channel) channel, label FROM contact"
-        " WHERE user_id = $1 AND confirmed_at IS NOT NULL ORDER BY channel, confirmed_at DESC",
-        user_id,
+        "SELECT DISTINCT ON (user_id, channel) user_id, channel, label FROM contact"
+        " WHERE user_id = ANY($1::uuid[]) AND confirmed_at IS NOT NULL"
+        " ORDER BY user_id, channel, confirmed_at DESC",
+        list(user_ids),
     )
-    return {row["channel"]: row["label"] for row in rows}
+    labels: dict[UUID, dict[str, str]] = {}
+    for row in rows:
+        labels.setdefault(row["user_id"], {})[row["channel"]] = row["label"]
+    return labels

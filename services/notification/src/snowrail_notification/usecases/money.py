@@ -5,6 +5,7 @@ from typing import Any
 
 from snowrail_events import (
     IntentCreatedV1,
+    IntentLowBalanceV1,
     IntentUpdatedV1,
     PaymentBlockedV1,
     PaymentCancelledV1,
@@ -16,7 +17,7 @@ from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_notification.domain import wording
 from snowrail_notification.domain.catalogue import Type
-from snowrail_notification.domain.intents import UNSEEN, IntentState, news
+from snowrail_notification.domain.intents import UNSEEN, IntentState, News, news
 from snowrail_notification.domain.wording import Message
 from snowrail_notification.parts import Parts
 from snowrail_notification.store import notifications as store
@@ -47,8 +48,22 @@ async def show_updated(deliveries: list[Delivery[IntentUpdatedV1]], tx: Transact
         told.extend(
             (delivery, wording.intent_message(parts.registry, event, item))
             for item in news(before, _state(event), returns_deposit, bool(event.refunded))
+            if not (item is News.FUNDS_MISSING and _warned_in_time(event))
         )
     await tell(tx, told, parts)
+
+
+def _warned_in_time(event: IntentUpdatedV1) -> bool:
+    """Whether the money is missing ahead of time: `intent.low_balance` says so when the day comes near."""
+    return event.next_run_at is not None and event.changed_at < event.next_run_at
+
+
+async def warn_of_low_balance(
+    deliveries: list[Delivery[IntentLowBalanceV1]], tx: Transaction, parts: Parts
+) -> None:
+    """Tell payers of payments that fall due soon and are not covered."""
+    messages = [(item, wording.low_balance_message(parts.registry, item.event)) for item in deliveries]
+    await tell(tx, messages, parts)
 
 
 def _state(event: IntentCreatedV1 | IntentUpdatedV1) -> IntentState:

@@ -21,15 +21,21 @@ from snowrail_notification.store import contacts as contacts_store
 from snowrail_notification.store import deliveries as deliveries_store
 from snowrail_notification.store import notifications as store
 from snowrail_notification.store import summaries as summaries_store
+from snowrail_notification.usecases.preferences import preferences_of
 from snowrail_notification.usecases.telling import Told, feed, tell
 
 _UNCONFIRMED_KEPT = timedelta(days=7)
 _MOVEMENTS_KEPT = timedelta(days=30)
 
 
-async def learn_registered(deliveries: list[Delivery[UserRegisteredV1]], tx: Transaction, _: Parts) -> None:
-    """Remember new users."""
+async def learn_registered(
+    deliveries: list[Delivery[UserRegisteredV1]], tx: Transaction, parts: Parts
+) -> None:
+    """Remember new users, and say what they are told until they choose."""
     await store.save_users(tx, [delivery.event for delivery in deliveries])
+    known = await preferences_of(tx, parts, [delivery.event.user_id for delivery in deliveries])
+    for delivery in deliveries:
+        tx.emit(known[delivery.event.user_id], delivery)
 
 
 async def learn_updated(deliveries: list[Delivery[UserUpdatedV1]], tx: Transaction, _: Parts) -> None:
@@ -56,9 +62,8 @@ async def tell_of_devices(
                     "at": event.signed_in_at.isoformat(),
                 },
                 (
-                    Action("It was me", f"/devices approve {event.device_id}", "primary"),
-                    Action("It was not me", f"/devices deny {event.device_id}", "danger"),
-                    Action("Review", "/devices"),
+                    Action("It was me", f"/device approve {event.device_id}", "primary"),
+                    Action("It was not me", f"/device deny {event.device_id}", "danger"),
                 ),
             ),
         )
@@ -83,7 +88,6 @@ async def tell_of_decisions(
                 if event.decision == "approved"
                 else f"{event.label or 'A device'} was signed out and may not come back by itself.",
                 {"device_id": str(event.device_id), "sessions_ended": event.sessions_ended},
-                (Action("Review", "/devices"),),
             ),
         )
         for delivery in deliveries

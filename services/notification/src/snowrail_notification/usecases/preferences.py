@@ -1,5 +1,6 @@
 """What users want to be told, where, and when they want their peace."""
 
+from collections.abc import Collection, Mapping
 from datetime import time
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from snowrail_notification.domain.attention import QuietHours, is_told
 from snowrail_notification.domain.catalogue import CATALOGUE, Channel, Priority, Type
 from snowrail_notification.parts import Parts
 from snowrail_notification.store import attention as store
+from snowrail_notification.store.attention import Audience
 from snowrail_notification.usecases.rejecting import Rejected, reject
 
 
@@ -62,14 +64,22 @@ def quiet_hours(starts_at: str | None, ends_at: str | None) -> QuietHours | None
 
 
 async def preferences_of(
-    tx: Transaction, parts: Parts, user_id: UUID, request_id: UUID | None = None
+    tx: Transaction, parts: Parts, user_ids: Collection[UUID]
+) -> dict[UUID, NotificationPreferencesUpdatedV1]:
+    """Return all that users want, and the state of each channel."""
+    audiences = await store.audiences(tx, user_ids)
+    labels = await store.contact_labels(tx, user_ids)
+    return {
+        user_id: _event(tx, parts, user_id, audience, labels.get(user_id, {}))
+        for user_id, audience in audiences.items()
+    }
+
+
+def _event(
+    tx: Transaction, parts: Parts, user_id: UUID, audience: Audience, labels: Mapping[str, str]
 ) -> NotificationPreferencesUpdatedV1:
-    """Return all that a user wants, and the state of each channel."""
-    audience = (await store.audiences(tx, [user_id]))[user_id]
-    labels = await store.contact_labels(tx, user_id)
     return NotificationPreferencesUpdatedV1(
         user_id=user_id,
-        request_id=request_id,
         preferences=tuple(
             NotificationPreference(
                 type=type_.value,
@@ -103,7 +113,8 @@ async def tell_change(
     request_id: UUID | None = None,
 ) -> NotificationPreferencesUpdatedV1:
     """Say that a user's preferences changed."""
-    event = await preferences_of(tx, parts, user_id, request_id)
+    known = (await preferences_of(tx, parts, [user_id]))[user_id]
+    event = known.model_copy(update={"request_id": request_id})
     tx.emit(event, cause)
     return event
 
