@@ -1,31 +1,42 @@
 """What tests of channels share."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from snowrail_events import DeviceSignedInV1, PaymentSucceededV1, UserRegisteredV1
+from snowrail_kit.clock import Clock
 from snowrail_kit.database import Row
 from snowrail_testkit import Broker, Builder, RunningService, eventually
 from snowrail_testkit.tokens import TokenIssuer
 
 SECRET = "a secret of the tests, and of nothing else"
+CHAINS = """{"chains": [{"chain_id": 31337, "name": "dev", "rpc_urls": ["http://127.0.0.1:1"],
+ "confirmations": 1,
+ "block_time_seconds": 1, "explorer_url": null, "start_block": 0,
+ "escrow": "0x5FbDB2315678afecb367f032d93F642f64180aa3", "executors": [],
+ "tokens": [{"symbol": "CRO", "address": "0x0000000000000000000000000000000000000000", "decimals": 18,
+             "name": "Cronos"}]}]}"""
 TOKEN = "31337:0x" + "0" * 40
 ADDRESS = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 
 StartNotification = Callable[..., Awaitable[RunningService]]
 
 
-class MovableClock(Protocol):
-    """A clock that runs and can be moved."""
+class MovingClock:
+    """The real time, moved: claims and rates need time that passes, back-off time that jumps."""
 
-    def now(self) -> Any:
+    def __init__(self) -> None:
+        self._ahead = timedelta(0)
+
+    def now(self) -> datetime:
         """Return the time."""
-        ...
+        return datetime.now(UTC) + self._ahead
 
     def advance(self, seconds: float) -> None:
         """Move ahead."""
-        ...
+        self._ahead += timedelta(seconds=seconds)
 
 
 async def register(broker: Broker, build: Builder, running: RunningService, **fields: Any) -> UUID:
@@ -80,7 +91,7 @@ class Caller:
     """A user at the HTTP interface."""
 
     def __init__(
-        self, running: RunningService, issuer: TokenIssuer, clock: MovableClock, user: UUID, **identity: Any
+        self, running: RunningService, issuer: TokenIssuer, clock: Clock, user: UUID, **identity: Any
     ) -> None:
         self._running, self._issuer, self._clock, self._user = running, issuer, clock, user
         self._identity = identity

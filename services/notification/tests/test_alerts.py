@@ -105,14 +105,14 @@ async def test_alerts_that_cannot_be_are_rejected_and_those_that_are_deleted(
 async def test_alerts_over_http(
     broker: Broker, build: Builder, clock: FakeClock, notification: RunningService, issuer: TokenIssuer
 ) -> None:
-    caller = Caller(notification, issuer, clock, uuid4())  # pyright: ignore[reportArgumentType]
+    caller = Caller(notification, issuer, clock, uuid4())
     body = {"symbol": "CRO", "comparison": "below", "price": "0.050"}
     made = await caller("POST", "/alerts", 201, body)
     assert (made["price"], made["status"]) == ("0.05", "armed")
     await caller("POST", "/alerts", 422, {**body, "price": "1e3"})
     await caller("POST", "/alerts", 422, {**body, "symbol": "DOGE"})
     assert [item["id"] for item in await caller("GET", "/alerts")] == [made["id"]]
-    other = Caller(notification, issuer, clock, uuid4())  # pyright: ignore[reportArgumentType]
+    other = Caller(notification, issuer, clock, uuid4())
     await other("DELETE", f"/alerts/{made['id']}", 404)
     await caller("DELETE", f"/alerts/{made['id']}", 204)
     assert await caller("GET", "/alerts") == []

@@ -8,7 +8,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support import SECRET, Caller, StartNotification, register, states, tell_critical, tell_payment, until
+from support import (
+    SECRET,
+    Caller,
+    MovingClock,
+    StartNotification,
+    register,
+    states,
+    tell_critical,
+    tell_payment,
+    until,
+)
 
 from snowrail_testkit import Broker, Builder, RunningService, eventually
 from snowrail_testkit.emulators.mail import MailMode, MailServer
@@ -58,7 +68,7 @@ async def test_nothing_is_sent_to_an_address_before_its_link_was_followed(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     with MailServer() as server:
@@ -90,7 +100,7 @@ async def test_a_mail_is_whole_and_can_be_switched_off_with_one_click(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     with MailServer() as server:
@@ -140,7 +150,7 @@ async def test_what_follows_a_failure(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
     mode: MailMode,
     critical: bool,
@@ -171,7 +181,7 @@ async def test_a_server_that_is_away_is_tried_again(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     with MailServer() as server:
@@ -211,7 +221,7 @@ async def test_starttls_and_login_are_used_and_certificates_checked(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
     certificate: tuple[Path, Path],
 ) -> None:
@@ -236,7 +246,7 @@ async def test_a_wrong_certificate_or_password_sends_nothing(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
     certificate: tuple[Path, Path],
 ) -> None:
@@ -262,7 +272,7 @@ async def test_a_wrong_certificate_or_password_sends_nothing(
     "address", ["nobody", "a@b", "a b@example.com", "a@example.com\nBcc: x@y.zz", "@x.yy"]
 )
 async def test_what_is_no_address_is_refused(
-    start_notification: StartNotification, moving_clock: Any, issuer: TokenIssuer, address: str
+    start_notification: StartNotification, moving_clock: MovingClock, issuer: TokenIssuer, address: str
 ) -> None:
     with MailServer() as server:
         running = await start_notification(moving_clock, **options(server))

@@ -5,7 +5,17 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from support import SECRET, Caller, StartNotification, register, states, tell_critical, tell_payment, until
+from support import (
+    SECRET,
+    Caller,
+    MovingClock,
+    StartNotification,
+    register,
+    states,
+    tell_critical,
+    tell_payment,
+    until,
+)
 
 from snowrail_events import ChatAnsweredV1, ChatMessagePostedV1
 from snowrail_testkit import Broker, Builder, RunningService, eventually
@@ -64,7 +74,7 @@ async def test_an_account_is_linked_once_by_its_link(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     async with running_telegram(chat_pause_seconds=0) as telegram:
@@ -87,7 +97,7 @@ async def test_an_account_is_linked_once_by_its_link(
 
 
 async def test_the_webhook_is_the_bot_apis_alone(
-    start_notification: StartNotification, moving_clock: Any
+    start_notification: StartNotification, moving_clock: MovingClock
 ) -> None:
     async with running_telegram() as telegram:
         running = await start_notification(moving_clock, **options(telegram))
@@ -102,7 +112,7 @@ async def test_lines_are_the_chats_and_cards_are_edited(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     async with running_telegram(chat_pause_seconds=0) as telegram:
@@ -166,7 +176,7 @@ async def test_updates_are_polled_where_no_webhook_reaches(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     async with running_telegram(chat_pause_seconds=0) as telegram:
@@ -196,7 +206,7 @@ async def test_what_may_have_arrived_is_sent_again_only_when_it_is_critical(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
     mode: BotMode,
     critical: bool,
@@ -226,7 +236,7 @@ async def test_limits_are_kept_to_and_429_is_obeyed(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     async with running_telegram() as telegram:
@@ -250,7 +260,7 @@ async def test_who_blocks_the_bot_is_not_written_to_again(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     async with running_telegram(chat_pause_seconds=0) as telegram:
@@ -278,7 +288,7 @@ async def test_an_account_belongs_to_one_user(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     async with running_telegram(chat_pause_seconds=0) as telegram:

@@ -6,7 +6,17 @@ from uuid import UUID, uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from support import SECRET, Caller, StartNotification, register, states, tell_critical, tell_payment, until
+from support import (
+    SECRET,
+    Caller,
+    MovingClock,
+    StartNotification,
+    register,
+    states,
+    tell_critical,
+    tell_payment,
+    until,
+)
 
 from snowrail_testkit import Broker, Builder, RunningService, eventually
 from snowrail_testkit.emulators.push import PushMode, PushService, Subscription, running_push_service
@@ -47,7 +57,7 @@ async def test_browsers_read_what_they_are_sent(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     async with running_push_service() as service:
@@ -83,7 +93,7 @@ async def test_what_follows_each_answer(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
     mode: PushMode,
     attempts: int,
@@ -114,7 +124,7 @@ async def test_retry_after_is_obeyed(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     async with running_push_service() as service:
@@ -153,7 +163,7 @@ async def test_retry_after_is_obeyed(
     ],
 )
 async def test_only_push_services_are_posted_to(
-    start_notification: StartNotification, moving_clock: Any, issuer: TokenIssuer, endpoint: str
+    start_notification: StartNotification, moving_clock: MovingClock, issuer: TokenIssuer, endpoint: str
 ) -> None:
     plain = options(web_push_hosts=("fcm.googleapis.com",), web_push_over_http=False)
     running: RunningService = await start_notification(moving_clock, **plain)
@@ -170,7 +180,7 @@ async def test_a_browser_that_changes_hands_is_its_new_users(
     broker: Broker,
     build: Builder,
     start_notification: StartNotification,
-    moving_clock: Any,
+    moving_clock: MovingClock,
     issuer: TokenIssuer,
 ) -> None:
     async with running_push_service() as service:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 
 from starlette.types import Scope
 
+from snowrail_gateway.edge import WEBHOOKS
 from snowrail_gateway.limits import WindowLimit, address_key
 from snowrail_gateway.metrics import RATE_LIMITED
 from snowrail_gateway.revocations import Revocations
@@ -26,6 +27,7 @@ class RequestLimits:
         keys = settings.rate_limit_keys
         self._by_address = WindowLimit(settings.address_requests_per_minute, 60, keys)
         self._handshakes = WindowLimit(settings.address_handshakes_per_minute, 60, keys)
+        self._webhooks = WindowLimit(settings.webhook_requests_per_minute, 60, keys)
         self._by_user = WindowLimit(settings.user_requests_per_hour, 3_600, keys)
         self._verifier = verifier
         self._clock = clock
@@ -39,6 +41,9 @@ class RequestLimits:
             Problem: 429 that says when to try again; 401 when the session of the token is over.
         """
         now = self._clock.now().timestamp()
+        if scope["path"] in WEBHOOKS:
+            _refuse_for("webhooks", self._webhooks.take(address_of(scope), now))
+            return
         _refuse_for("address", self._by_address.take(address_of(scope), now))
         identity = self._identity(scope)
         if identity is not None:
