@@ -40,7 +40,8 @@ class Settings(ServiceSettings):
 
     telegram_bot_token: SecretStr | None = None
     telegram_bot_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_]{5,32}$")
-    telegram_api_url: str = "https://api.telegram.org"
+    telegram_api_url: str | None = None
+    """A Bot API server of one's own, instead of Telegram's."""
     telegram_mode: Literal["webhook", "poll"] = "webhook"
     telegram_per_second: float = Field(default=25, gt=0, le=1_000)
     """Messages to all chats; the Bot API allows about 30."""

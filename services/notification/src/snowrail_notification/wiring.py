@@ -6,7 +6,7 @@ import aiohttp
 
 from snowrail_kit.clock import Clock
 from snowrail_notification.channels.email import EmailSender, Server
-from snowrail_notification.channels.telegram import BotApi, TelegramSender
+from snowrail_notification.channels.telegram import BOT_API_URL, BotApi, TelegramSender
 from snowrail_notification.channels.web_push import VapidKey, WebPushSender
 from snowrail_notification.domain.catalogue import Channel
 from snowrail_notification.parts import OutsideChannel
@@ -24,7 +24,7 @@ def bot_api_of(settings: Settings, http: aiohttp.ClientSession) -> BotApi | None
     if settings.telegram_bot_token is None:
         return None
     token = settings.telegram_bot_token.get_secret_value()
-    return BotApi(http, settings.telegram_api_url, token, settings.attempt_timeout_seconds)
+    return BotApi(http, settings.telegram_api_url or BOT_API_URL, token, settings.attempt_timeout_seconds)
 
 
 def vapid_key_of(settings: Settings) -> VapidKey | None:

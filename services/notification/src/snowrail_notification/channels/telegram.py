@@ -12,6 +12,7 @@ import orjson
 from snowrail_notification.channels.sending import Outgoing, Result, not_now, unknown
 from snowrail_notification.domain.deliveries import Ended
 
+BOT_API_URL = "https://api.telegram.org"
 MAX_TEXT_CHARACTERS = 4_096
 _MAX_ANSWER_BYTES = 4_000_000
 _NOT_MODIFIED = "message is not modified"
