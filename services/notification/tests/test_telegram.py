@@ -47,6 +47,7 @@ def options(telegram: TelegramEmulator, **more: Any) -> dict[str, Any]:
 
 async def push(running: RunningService, telegram: TelegramEmulator, update: dict[str, Any]) -> int:
     """Deliver an update to this process, wherever it listens."""
+    await until(lambda: telegram.webhook is not None)
     assert telegram.webhook is not None
     headers = {SECRET_HEADER: telegram.webhook["secret_token"]}
     answer = await running.http.post("/telegram/webhook", json=update, headers=headers)
@@ -81,6 +82,7 @@ async def test_an_account_is_linked_once_by_its_link(
         running = await start_notification(moving_clock, **options(telegram))
         user = await register(broker, build, running)
         caller = Caller(running, issuer, moving_clock, user)
+        await until(lambda: telegram.webhook is not None)
         assert telegram.webhook is not None
         assert telegram.webhook["url"].endswith("/api/telegram/webhook")
         token = await linked(caller, running, telegram)

@@ -3,14 +3,12 @@
 from collections.abc import Awaitable, Callable
 
 import aiohttp
-import structlog
 
 from snowrail_chain.config import ChainRegistry
 from snowrail_kit.service import Runtime, Service
 from snowrail_kit.tasks import Task
 from snowrail_notification import wiring
 from snowrail_notification.api import router
-from snowrail_notification.channels.telegram import BotApiError
 from snowrail_notification.consumers import consumers
 from snowrail_notification.domain.catalogue import Channel
 from snowrail_notification.parts import Parts
@@ -23,8 +21,7 @@ from snowrail_notification.usecases.summaries import summarise
 _PRUNE_EVERY_SECONDS = 3_600.0
 _SUMMARISE_EVERY_SECONDS = 60.0
 _POLL_AFTER_FAILURE_SECONDS = 5.0
-
-log = structlog.get_logger("notification")
+_ANNOUNCE_EVERY_SECONDS = 600.0
 
 
 def compose(runtime: Runtime[Settings]) -> Parts:
@@ -48,16 +45,6 @@ def compose(runtime: Runtime[Settings]) -> Parts:
     )
 
 
-async def start(parts: Parts) -> None:
-    """Say where updates of Telegram go; without an answer the Bot API keeps what it was last told."""
-    if parts.bot_api is None or parts.settings.telegram_mode != "webhook":
-        return
-    try:
-        await telegram.announce_webhook(parts)
-    except (BotApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
-        log.warning("webhook not announced", error=type(error).__name__)
-
-
 async def stop(parts: Parts) -> None:
     """Close the connections to providers."""
     await parts.http.close()
@@ -76,6 +63,8 @@ def tasks(parts: Parts) -> tuple[Task[Parts], ...]:
     ]
     if parts.bot_api is not None and settings.telegram_mode == "poll":
         found.append(Task("poll telegram", telegram.poll, _POLL_AFTER_FAILURE_SECONDS, exclusive=True))
+    elif parts.bot_api is not None:
+        found.append(Task("announce webhook", telegram.announce_webhook, _ANNOUNCE_EVERY_SECONDS))
     return tuple(found)
 
 
@@ -93,7 +82,6 @@ service: Service[Settings, Parts] = Service(
     consumers=consumers,
     routers=(router,),
     tasks=tasks,
-    start=start,
     stop=stop,
     title="Snowrail notification",
     description="What a person is told, where, and when.",

@@ -96,7 +96,8 @@ UPDATE delivery
 SET state = CASE WHEN revision > $3 AND $4 <> 'failed' THEN 'pending' ELSE $4 END,
     due_at = $5, claimed_at = NULL, error = $6, provider_reference = coalesce($7, provider_reference),
     attempts = CASE WHEN revision > $3 THEN 0 ELSE attempts END,
-    finished_at = CASE WHEN $4 = 'pending' THEN NULL ELSE $8::timestamptz END
+    finished_at = CASE WHEN $4 = 'pending' OR (revision > $3 AND $4 <> 'failed') THEN NULL
+                       ELSE $8::timestamptz END
 WHERE delivery_id = $1 AND state = 'sending' AND attempts = $2
 RETURNING 1
 """

@@ -30,7 +30,11 @@ async def deliver(parts: Parts, channel: Channel) -> bool:
         await _resolve_abandoned(tx, channel, timedelta(seconds=settings.claim_lease_seconds))
         limit = min(settings.delivery_batch_rows, max(1, int(provider.per_second)))
         claimed = await store.claim(tx, channel.value, limit, provider.per_second, provider.contact_pause)
-    await asyncio.gather(*(_attempt(parts, channel, provider, item) for item in claimed))
+    attempts = (_attempt(parts, channel, provider, item) for item in claimed)
+    ends = await asyncio.gather(*attempts, return_exceptions=True)
+    for error in ends:
+        if error is not None:  # its end could not be stored; its lease will run out
+            raise error
     return bool(claimed)
 
 

@@ -17,6 +17,7 @@ from snowrail_kit.unit_of_work import Transaction
 from snowrail_notification.domain.catalogue import Type
 from snowrail_notification.domain.wording import Action, Message
 from snowrail_notification.parts import Parts
+from snowrail_notification.store import alerts as alerts_store
 from snowrail_notification.store import contacts as contacts_store
 from snowrail_notification.store import deliveries as deliveries_store
 from snowrail_notification.store import notifications as store
@@ -161,6 +162,7 @@ async def prune(parts: Parts) -> bool:
             await store.prune(tx, before, limit),
             await deliveries_store.prune(tx, before, limit),
             await contacts_store.prune(tx, tx.now - _UNCONFIRMED_KEPT, limit),
+            await alerts_store.prune(tx, before, limit),
             await summaries_store.prune(tx, tx.now - _MOVEMENTS_KEPT, limit),
         ]
     return max(deleted) >= limit

@@ -156,17 +156,21 @@ async def poll(parts: Parts) -> bool:
 
 
 async def announce_webhook(parts: Parts) -> None:
-    """Tell the Bot API where updates go, and what proves them. Raises what `BotApi.call` raises."""
+    """Tell the Bot API where updates go, and what proves them; it keeps what it was told last."""
     sealing = sealing_for(parts, Channel.TELEGRAM)
     assert parts.bot_api is not None, "only announced when it is configured"
-    await parts.bot_api.call(
-        "setWebhook",
-        {
-            "url": f"{parts.settings.public_origin}/api/telegram/webhook",
-            "secret_token": sealing.webhook_secret,
-            "allowed_updates": _KINDS,
-        },
-    )
+    try:
+        await parts.bot_api.call(
+            "setWebhook",
+            {
+                "url": f"{parts.settings.public_origin}/api/telegram/webhook",
+                "secret_token": sealing.webhook_secret,
+                "allowed_updates": _KINDS,
+            },
+        )
+    except (BotApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
+        said = str(error) if isinstance(error, BotApiError) else type(error).__name__
+        log.warning("webhook not announced", error=said)
 
 
 async def _take(parts: Parts, updates: Sequence[Update]) -> None:
