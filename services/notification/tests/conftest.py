@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from support import CHAINS, MovingClock, StartNotification
 
 from snowrail_kit.clock import Clock
 from snowrail_notification.app import service
 from snowrail_notification.settings import Settings
 from snowrail_testkit import Broker, CreateDatabase, FakeClock, RunningService, running_service
 from snowrail_testkit.tokens import TokenIssuer
+
+from .support import CHAINS, MovingClock, StartNotification
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from support import SECRET, TOKEN, Caller, StartNotification, register
 
 from snowrail_events import (
     AlertCreateV1,
@@ -24,6 +23,8 @@ from snowrail_events import (
 from snowrail_notification.usecases.summaries import summarise
 from snowrail_testkit import Broker, Builder, FakeClock, RunningService, eventually
 from snowrail_testkit.tokens import TokenIssuer
+
+from .support import SECRET, TOKEN, Caller, StartNotification, register
 
 
 async def arm(broker: Broker, build: Builder, comparison: str, price: str, **fields: Any) -> AlertCreateV1:

@@ -8,7 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support import (
+
+from snowrail_testkit import Broker, Builder, RunningService, eventually
+from snowrail_testkit.emulators.mail import MailMode, MailServer
+from snowrail_testkit.tokens import TokenIssuer
+
+from .support import (
     SECRET,
     Caller,
     MovingClock,
@@ -19,10 +24,6 @@ from support import (
     tell_payment,
     until,
 )
-
-from snowrail_testkit import Broker, Builder, RunningService, eventually
-from snowrail_testkit.emulators.mail import MailMode, MailServer
-from snowrail_testkit.tokens import TokenIssuer
 
 
 def options(server: MailServer, **more: Any) -> dict[str, Any]:

@@ -10,11 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from support import CHAINS, SECRET, TOKEN
-from test_email import options as email_options
-from test_telegram import options as telegram_options
-from test_web_push import options as push_options
-
 from snowrail_events import DeviceSignedInV1, PaymentSucceededV1, UserRegisteredV1
 from snowrail_kit.database import Database
 from snowrail_notification.channels.web_push import check_subscription
@@ -23,6 +18,11 @@ from snowrail_testkit import Broker, Builder, CreateDatabase, TestDatabase, even
 from snowrail_testkit.emulators.mail import MailServer
 from snowrail_testkit.emulators.push import running_push_service
 from snowrail_testkit.emulators.telegram import running_telegram
+
+from .support import CHAINS, SECRET, TOKEN
+from .test_email import options as email_options
+from .test_telegram import options as telegram_options
+from .test_web_push import options as push_options
 
 EVENTS = 40
 KILLS = 6

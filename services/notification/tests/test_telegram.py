@@ -5,17 +5,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from support import (
-    SECRET,
-    Caller,
-    MovingClock,
-    StartNotification,
-    register,
-    states,
-    tell_critical,
-    tell_payment,
-    until,
-)
 
 from snowrail_events import ChatAnsweredV1, ChatMessagePostedV1
 from snowrail_testkit import Broker, Builder, RunningService, eventually
@@ -27,6 +16,18 @@ from snowrail_testkit.emulators.telegram import (
     running_telegram,
 )
 from snowrail_testkit.tokens import TokenIssuer
+
+from .support import (
+    SECRET,
+    Caller,
+    MovingClock,
+    StartNotification,
+    register,
+    states,
+    tell_critical,
+    tell_payment,
+    until,
+)
 
 ALICE = 4_242
 

@@ -6,7 +6,12 @@ from uuid import UUID, uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from support import (
+
+from snowrail_testkit import Broker, Builder, RunningService, eventually
+from snowrail_testkit.emulators.push import PushMode, PushService, Subscription, running_push_service
+from snowrail_testkit.tokens import TokenIssuer
+
+from .support import (
     SECRET,
     Caller,
     MovingClock,
@@ -17,10 +22,6 @@ from support import (
     tell_payment,
     until,
 )
-
-from snowrail_testkit import Broker, Builder, RunningService, eventually
-from snowrail_testkit.emulators.push import PushMode, PushService, Subscription, running_push_service
-from snowrail_testkit.tokens import TokenIssuer
 
 
 def pem() -> str:
