@@ -27,7 +27,7 @@ _USER_FACTS = ("user.registered.v1", "user.updated.v1")
 
 CONSUMES: dict[str, tuple[str, ...]] = {
     "gateway": (),
-    "accounts": (),
+    "accounts": ("device.approve.v1", "device.deny.v1"),
     "chat": (
         "chat.message_posted.v1",
         *_USER_FACTS,
@@ -84,7 +84,14 @@ CONSUMES: dict[str, tuple[str, ...]] = {
         "intent.low_balance.v1",
         *_PAYMENT_FACTS,
         "notification.mark_read.v1",
+        "notification.set_preference.v1",
+        "notification.set_quiet_hours.v1",
+        "alert.create.v1",
+        "alert.delete.v1",
+        "chat.answered.v1",
+        "device.decided.v1",
         "price.anomaly_detected.v1",
+        "price.updated.v1",
     ),
     "rates": (),
 }
