@@ -50,6 +50,7 @@ CONSUMES: dict[str, tuple[str, ...]] = {
         *_PAYMENT_FACTS,
         *_TRANSACTION_FACTS,
         "gas.price_updated.v1",
+        "price.updated.v1",
     ),
     "payment-orchestrator": (
         "intent.due.v1",
