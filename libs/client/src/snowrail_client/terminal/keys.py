@@ -57,7 +57,7 @@ def _decrypt(content: str, password: str) -> str:
 
     try:
         return "0x" + bytes(Account.decrypt(content, password)).hex()
-    except Exception:  # noqa: BLE001 - a file that is no keystore fails in any way, and may be quoted by it
+    except Exception:  # a file that is no keystore fails in any way, and may be quoted by it
         raise KeyProblem("the keystore is no such file, or the password is wrong") from None
 
 
