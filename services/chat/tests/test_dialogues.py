@@ -48,15 +48,16 @@ async def test_what_is_said_at_once_is_not_asked_again(talk: Conversation, alice
 
 
 async def test_a_set_of_payments_is_collected(talk: Conversation, alice: Person) -> None:
-    await talk.ask(alice, "/template save")
-    await talk.ask(alice, "pay roll")
-    card = await talk.ask(alice, '"pay roll"')
-    assert "Whom does it pay?" in card["title"] or card["status"] == "asking"
+    assert "What do you call it?" in (await talk.ask(alice, "/template save"))["title"]
+    card = await talk.ask(alice, "pay roll")
+    assert "Whom does it pay?" in card["title"]
+    assert rows_of(card) == {"name": '"pay roll"'}
+    assert (await talk.ask(alice, f"{BOB}"))["status"] == "argument_missing"
     await talk.ask(alice, f"{BOB} 5 USDC")
     card = await talk.ask(alice, f'"Rent account" 7; {BOB} 8')
     assert rows_of(card)["payments"] == f'{BOB} 5 USDC; "Rent account" 7; {BOB} 8'
     card = await talk.ask(alice, "done")
-    assert card["kind"] == "template"
+    assert (card["kind"], card["title"]) == ("template", "Saved pay roll")
     assert len(card["rows"]) == 3
 
 

@@ -64,5 +64,5 @@ def _decrypt(content: str, password: str) -> str:
 def _wallet(key: str) -> Wallet:
     try:
         return Wallet.from_key(key)
-    except Exception:
+    except Exception:  # whatever it says may quote the key
         raise KeyProblem("the key is no private key of an account") from None

@@ -137,10 +137,10 @@ def read_slot(spec: CommandSpec, name: str, text: str, vocabulary: Vocabulary) -
         prefix += f"{slot.name} "
     line = read_line(prefix + text)
     words = [item for item in line.items if isinstance(item, Word)]
+    if len(words) != len(line.items):
+        raise CommandError("unknown_option", f"Say only {slot.description}.", 0, len(text))
     if isinstance(slot, Clause) and not slot.reads_keyword and len(words) > 1:
         words = words[words[0].text.lower() in slot.begins_with :]
-    if len(words) != len(line.items):
-        raise CommandError("too_many_words", f"Say only {slot.description}.", 0, len(text))
     try:
         return _read(line, spec, slot, join_words(words), vocabulary)
     except CommandError as error:

@@ -128,10 +128,14 @@ def rows_of(dialogue: Dialogue, vocabulary: Vocabulary) -> int:
 def _step(dialogue: Dialogue, vocabulary: Vocabulary) -> Step:
     if not dialogue.is_complete:
         return Step(dialogue)
-    values: dict[str, Value] = {
-        name: read_slot(dialogue.spec, name, text, vocabulary)
-        for name, text in dialogue.given.items()
-        if text
-    }
-    # read as a line, so that errors about it can point into it
-    return Step(dialogue, parse(render(Command(dialogue.spec, values, dialogue.options)), vocabulary))
+    try:
+        values: dict[str, Value] = {
+            name: read_slot(dialogue.spec, name, text, vocabulary)
+            for name, text in dialogue.given.items()
+            if text
+        }
+        # read as a line, so that errors about it can point into it
+        command = parse(render(Command(dialogue.spec, values, dialogue.options)), vocabulary)
+    except CommandError as problem:  # what was a word when it was given is none any more, such as a token
+        return Step(dialogue, problem=problem)
+    return Step(dialogue, command)
