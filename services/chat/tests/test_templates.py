@@ -1,7 +1,9 @@
 """Sets of payments: kept, run once, shown in place until their end."""
 
+from typing import Any
 from uuid import UUID, uuid4
 
+from snowrail_chain.addresses import checksum_address
 from snowrail_events import FeedEventV1, IntentCreateV1, PaymentSucceededV1
 from snowrail_kit.ids import derived_id
 from snowrail_testkit import eventually
@@ -51,7 +53,7 @@ async def test_a_run_asks_for_each_payment_once(talk: Conversation, alice: Perso
     assert "refused (same account)" in rows["Payment 4"]
 
 
-async def last_card(talk: Conversation, message_id: UUID) -> dict[str, object]:
+async def last_card(talk: Conversation, message_id: UUID) -> dict[str, Any]:
     return (await talk.feed(message_id))[-1].data["card"]
 
 
@@ -64,7 +66,7 @@ async def test_a_run_is_shown_in_place_until_it_is_final(talk: Conversation, ali
 
     async def offered() -> bool:
         card = await last_card(talk, message_id)
-        return "insufficient" in str(card) and len(card["actions"]) == 2  # type: ignore[arg-type]
+        return "insufficient" in str(card) and len(card["actions"]) == 2
 
     await eventually(offered)
     card = (await talk.feed(message_id))[-1].data["card"]
@@ -72,6 +74,7 @@ async def test_a_run_is_shown_in_place_until_it_is_final(talk: Conversation, ali
     assert list(actions) == ["Sign 1", "Sign 2"]
     assert actions["Sign 2"]["sign"]["typed_data"]["message"]["amount"] == "2000000"
     assert "Your wallet holds too little." in rows_of(card)["Payment 3"]
+    assert "First payments to an address: 1, 2. Compare all 42 characters." in card["notes"]
     for intent in intents:
         await talk.pay(intent, PaymentSucceededV1, version=3, tx_hash=TX, attempt=1)
 
@@ -89,10 +92,7 @@ async def test_a_run_is_shown_in_place_until_it_is_final(talk: Conversation, ali
 async def test_a_payee_of_a_set_that_resembles_a_known_one_is_refused(
     talk: Conversation, alice: Person
 ) -> None:
-    double = "0x709900970c51812dc3a010c7d01b50e0d17d79c8"
-    from snowrail_chain.addresses import checksum_address
-
-    double = checksum_address(bytes.fromhex(double[2:]))
+    double = checksum_address(bytes.fromhex("709900970c51812dc3a010c7d01b50e0d17d79c8"))
     assert (await talk.ask(alice, f"/contacts add bob {BOB}"))["title"] == "Saved bob"
     await talk.ask(alice, f"/template save pay {double} 1")
     assert "refused (lookalike address)" in rows_of(await talk.ask(alice, "/template run pay"))["Payment 1"]

@@ -66,6 +66,9 @@ def run_card(run: Run, quotes: Quotes) -> Card:
     notes = ["Each payment is signed by your wallet on its own; nothing moves before."] if sign else []
     if left:
         notes.append(f"{left} more are to be signed after these.")
+    new = [str(payment.position) for payment in run.payments if payment.view and payment.view.is_new_payee]
+    if new and sign:
+        notes.append(f"First payments to an address: {', '.join(new)}. Compare all 42 characters.")
     if refused:
         notes.append("What was refused changed nothing. Correct it and send it with /pay.")
     return Card(
@@ -96,10 +99,16 @@ def _state(payment: RunPayment, quotes: Quotes) -> str:
 
 
 def _row(payment: RunPayment, quotes: Quotes) -> Row:
-    identifier = "" if payment.view is None else f", {short_id(payment.view.intent_id)}"
+    view = payment.view
     state = _state(payment, quotes).replace("_", " ")
-    detail = f"\n{payment.detail}" if payment.detail else ""
-    return Row(f"Payment {payment.position}", f"{payment.line}: {state}{identifier}{detail}")
+    lines = [
+        f"{payment.line}: {state}" if view is None else f"{payment.line}: {state}, {short_id(view.intent_id)}"
+    ]
+    if view is not None and view.recipient not in payment.line:
+        lines.append(view.recipient)
+    if payment.detail:
+        lines.append(payment.detail)
+    return Row(f"Payment {payment.position}", "\n".join(lines))
 
 
 def _sign_actions(payment: RunPayment, quotes: Quotes) -> list[Action]:

@@ -130,8 +130,10 @@ async def _finish(fresh: Sequence[Posted], prepared: Prepared, batch: Batch) -> 
     await messages.insert_requests(batch.tx, batch.requests)
     await replies.send(batch.tx, answered, {line.message_id: line.cause for line in fresh})
     for line in fresh:
-        name = _name(prepared.readings[line.message_id]) or "unreadable"
-        COMMANDS.labels(name, batch.outcomes[line.message_id]).inc()
+        outcome = batch.outcomes[line.message_id]
+        in_dialogue = outcome in ("answered", "requested", "refused")
+        name = _name(prepared.readings[line.message_id]) or ("dialogue" if in_dialogue else "unreadable")
+        COMMANDS.labels(name, outcome).inc()
         if line.message_id in batch.answers:
             seconds = (batch.parts.clock.now() - line.posted_at).total_seconds()
             ANSWER_SECONDS.labels(name).observe(max(seconds, 0))
