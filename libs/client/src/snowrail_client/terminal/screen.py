@@ -49,6 +49,7 @@ class Screen:
         self._own_lines: set[str] = set()
         self._questions: asyncio.Queue[tuple[Card, Action]] = asyncio.Queue()
         self._asked: tuple[Card, Action] | None = None
+        self._being_signed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._prompt: PromptSession[str] = PromptSession(
             history=history,
@@ -84,7 +85,9 @@ class Screen:
                     continue
                 line = (await self._prompt.prompt_async(self._above)).strip()
             except KeyboardInterrupt:
-                self._asked = None
+                if self._asked is not None:
+                    self._decline(self._asked[0])
+                    self._asked = None
                 continue
             except EOFError:
                 return
@@ -99,10 +102,17 @@ class Screen:
         text = "\n".join([*self._region(len(lines)), *(f"  {line}" for line in lines)])
         answer = await self._question.prompt_async(f"{text}\nType {YES} to sign this with your wallet: ")
         if answer.strip().lower() != YES:
-            tell(f"Not signed. {_AGAIN} asks again.")
+            self._decline(card)
             return
         tell("Signing…")
         self._start(self._perform(card, action))
+
+    def _decline(self, card: Card) -> None:
+        """Ask nothing more about a card, until the user wants it."""
+        self._being_signed.discard(card.card_id)
+        while self._consent.next_action(card) is not None:
+            continue
+        tell(f"Not signed. {_AGAIN} asks again.")
 
     async def _perform(self, card: Card, action: Action) -> None:
         try:
@@ -110,6 +120,8 @@ class Screen:
         except ValueError:
             tell("This needs a node to send the transaction through: name one with --rpc.")
             return
+        finally:
+            self._being_signed.discard(card.card_id)
         if performed.transaction_hash is not None:
             tell(f"Sent transaction {performed.transaction_hash}")
         if performed.reply is not None:
@@ -153,9 +165,12 @@ class Screen:
         self._redraw()
 
     def _offer(self, card: Card) -> None:
-        """Ask the user to sign what a card wants next, if they were not asked before."""
+        """Ask the user to sign what a card wants next, if they were not asked before: one thing at a time."""
+        if card.card_id in self._being_signed:
+            return
         action = self._consent.next_action(card)
         if action is not None:
+            self._being_signed.add(card.card_id)
             self._questions.put_nowait((card, action))
             self._interrupt()
 
