@@ -243,7 +243,7 @@ async def test_limits_are_kept_to_and_429_is_obeyed(
     issuer: TokenIssuer,
 ) -> None:
     async with running_telegram() as telegram:
-        usual = options(telegram, telegram_per_second=25, telegram_chat_pause_seconds=1.1)
+        usual = options(telegram, telegram_per_second=25, telegram_chat_pause_seconds=1.6)
         running = await start_notification(moving_clock, **usual)
         user = await register(broker, build, running)
         caller = Caller(running, issuer, moving_clock, user)
