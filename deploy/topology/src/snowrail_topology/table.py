@@ -35,6 +35,10 @@ CONSUMES: dict[str, tuple[str, ...]] = {
         *_PAYMENT_FACTS,
         "price.updated.v1",
         "gas.price_updated.v1",
+        "alert.updated.v1",
+        "notification.preferences_updated.v1",
+        "notification.rejected.v1",
+        "device.decided.v1",
     ),
     "intent": (
         "intent.create.v1",
@@ -46,6 +50,7 @@ CONSUMES: dict[str, tuple[str, ...]] = {
         *_PAYMENT_FACTS,
         *_TRANSACTION_FACTS,
         "gas.price_updated.v1",
+        "price.updated.v1",
     ),
     "payment-orchestrator": (
         "intent.due.v1",

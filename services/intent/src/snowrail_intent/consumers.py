@@ -12,6 +12,7 @@ from snowrail_events import (
     PaymentFailedV1,
     PaymentSucceededV1,
     PaymentUpdatedV1,
+    PriceUpdatedV1,
     TransactionFinalV1,
     TransactionIncludedV1,
     TransactionOrphanedV1,
@@ -40,3 +41,4 @@ consumers.on(PaymentCancelledV1)(payment_facts.record_cancellation)
 consumers.on(UserRegisteredV1)(projected.record_registered)
 consumers.on(UserUpdatedV1)(projected.record_updated)
 consumers.on(GasPriceUpdatedV1)(projected.record_gas_prices)
+consumers.on(PriceUpdatedV1)(projected.record_prices)

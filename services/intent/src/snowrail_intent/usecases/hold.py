@@ -7,7 +7,7 @@ from uuid import UUID
 from snowrail_events import IntentPauseV1, IntentResumeV1
 from snowrail_intent.domain.intents import Intent
 from snowrail_intent.domain.refusals import NOT_FOUND, Refusal
-from snowrail_intent.domain.states import STOPPABLE, WAITING, IntentEvent, allows
+from snowrail_intent.domain.states import PAUSABLE, WAITING, IntentEvent, Status, allows
 from snowrail_intent.parts import Parts
 from snowrail_intent.usecases import outgoing
 from snowrail_intent.usecases.work import Work
@@ -53,7 +53,7 @@ async def hold_all(
     parts: Parts,
 ) -> list[Intent | Refusal]:
     """Pause or resume intents by (intent, user), in order. Asking for what is already so changes nothing."""
-    work = Work(tx, parts.pace)
+    work = Work(tx, parts)
     await work.lock({intent_id for intent_id, _ in asked})
     event = IntentEvent.PAUSED if paused else IntentEvent.RESUMED
     outcomes: list[Intent | Refusal] = []
@@ -62,12 +62,15 @@ async def hold_all(
         if intent is None or intent.user_id != user_id:
             outcomes.append(NOT_FOUND)
             continue
+        if intent.status is Status.DUE and not intent.slots_left:
+            outcomes.append(_not_pausable(intent))
+            continue
         if allows(intent.state, event):
             following = intent.after(tx.now, event, reason=intent.reason)
             if following.status in WAITING:
                 following = replace(following, waiting_since=tx.now)
             intent = work.put(following)
-        elif intent.status not in STOPPABLE:
+        elif intent.status not in PAUSABLE:
             outcomes.append(_not_pausable(intent))
             continue
         outcomes.append(intent)
