@@ -101,5 +101,5 @@ class Caller:
         headers = self._issuer.headers(self._clock.now(), self._user, **self._identity)
         answer = await self._running.http.request(method, path, json=body, headers=headers)
         assert answer.status_code == status, answer.text
-        is_json = "json" in answer.headers.get("content-type", "")
+        is_json = answer.content and "json" in answer.headers.get("content-type", "")
         return answer.json() if is_json else answer.text

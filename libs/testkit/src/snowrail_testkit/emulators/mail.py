@@ -37,6 +37,7 @@ class MailServer:
     Attributes:
         failures: how many mails the mode applies to before it is normal again.
         certificate: PEM files of certificate and key: STARTTLS is then required.
+        answer_after_seconds: how long a mail that was taken waits for its answer.
         login: user name and password that are then required.
         received: mails that were taken, in order.
     """
@@ -47,6 +48,7 @@ class MailServer:
     login: tuple[str, str] | None = None
     received: list[EmailMessage] = field(default_factory=list[EmailMessage])
     attempts: int = 0
+    answer_after_seconds: float = 0
     port: int = 0
     _controller: Controller | None = None
 
@@ -99,6 +101,7 @@ class MailServer:
         self.received.append(message_from_bytes(content, policy=policy.default))
         if mode is MailMode.SILENT_AFTER_DATA:
             await asyncio.sleep(3_600)
+        await asyncio.sleep(self.answer_after_seconds)
         return _OK
 
     def _take(self, *modes: MailMode) -> MailMode:

@@ -114,9 +114,14 @@ class Subscription:
 
 @dataclass
 class PushService:
-    """The service: subscriptions by the last segment of their endpoint."""
+    """The service: subscriptions by the last segment of their endpoint.
+
+    Attributes:
+        answer_after_seconds: how long a message that was taken waits for its answer.
+    """
 
     url: str = ""
+    answer_after_seconds: float = 0
     subscriptions: dict[str, Subscription] = field(default_factory=dict[str, Subscription])
 
     def subscribe(self) -> Subscription:
@@ -156,6 +161,7 @@ class PushService:
                 request.headers.get("Urgency"),
             )
         )
+        await asyncio.sleep(self.answer_after_seconds)
         if mode is PushMode.REPLY_LOST:
             assert request.transport is not None, "the request is being answered"
             request.transport.abort()

@@ -52,6 +52,7 @@ class TelegramEmulator:
         blocked: chats whose users have blocked the bot.
         sent: messages by id.
         limited: how often it answered 429.
+        answer_after_seconds: how long a call that was done waits for its answer.
     """
 
     token: str = "123456:emulated"  # noqa: S105 - of an emulator
@@ -65,6 +66,7 @@ class TelegramEmulator:
     acknowledged: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     webhook: dict[str, Any] | None = None
     limited: int = 0
+    answer_after_seconds: float = 0
     _updates: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     _next_update: int = 1_000
     _next_message: int = 1
@@ -129,6 +131,7 @@ class TelegramEmulator:
         if mode is BotMode.SERVER_ERROR:
             return web.Response(status=502, text="Bad Gateway")
         answer = handlers[method](parameters)
+        await asyncio.sleep(self.answer_after_seconds)
         if mode is BotMode.REPLY_LOST:
             assert request.transport is not None, "the request is being answered"
             request.transport.abort()

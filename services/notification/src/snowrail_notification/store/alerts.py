@@ -38,17 +38,11 @@ _NAMES = (
 )
 _COLUMNS = ", ".join(_NAMES)
 
-_NEWER = """
-WITH new AS (
-    SELECT DISTINCT ON (symbol, currency) symbol, currency, price, observed_at
-    FROM unnest($1::text[], $2::text[], $3::numeric[], $4::timestamptz[])
-         AS new (symbol, currency, price, observed_at)
-    ORDER BY symbol, currency, observed_at DESC
-)
-INSERT INTO known_price AS known SELECT * FROM new
+_SAVE_PRICES = """
+INSERT INTO known_price AS known
+SELECT * FROM unnest($1::text[], $2::text[], $3::numeric[], $4::timestamptz[])
 ON CONFLICT (symbol, currency) DO UPDATE SET price = EXCLUDED.price, observed_at = EXCLUDED.observed_at
 WHERE known.observed_at < EXCLUDED.observed_at
-RETURNING symbol, currency
 """
 
 _FIRE = f"""
@@ -115,30 +109,33 @@ async def of_user(database: Database, user_id: UUID, limit: int) -> list[Row]:
     )
 
 
-async def fire(tx: Transaction, quotes: Sequence[Quote], oldest: datetime) -> list[Row]:
-    """Remember quotes, and fire the armed alerts whose mark a fresh one passed. Returns those that fired.
+async def last_observed(tx: Transaction) -> dict[tuple[str, str], datetime]:
+    """Return when the newest known price of each (symbol, currency) was observed, locked."""
+    rows = await tx.fetch(
+        "SELECT symbol, currency, observed_at FROM known_price ORDER BY symbol, currency FOR UPDATE"
+    )
+    return {(row["symbol"], row["currency"]): row["observed_at"] for row in rows}
 
-    Quotes older than the last known one of their token, or not observed after `oldest`, fire nothing.
-    """
-    newer = {
-        (row["symbol"], row["currency"])
-        for row in await tx.fetch(
-            _NEWER,
-            [quote.symbol for quote in quotes],
-            [quote.currency for quote in quotes],
-            [quote.price for quote in quotes],
-            [quote.observed_at for quote in quotes],
-        )
-    }
-    fresh = [quote for quote in quotes if (quote.symbol, quote.currency) in newer]
-    if not fresh:
-        return []
+
+async def save_prices(tx: Transaction, newest: Sequence[Quote]) -> None:
+    """Remember the newest price of each (symbol, currency)."""
+    await tx.execute(
+        _SAVE_PRICES,
+        [quote.symbol for quote in newest],
+        [quote.currency for quote in newest],
+        [quote.price for quote in newest],
+        [quote.observed_at for quote in newest],
+    )
+
+
+async def fire(tx: Transaction, quotes: Sequence[Quote], oldest: datetime) -> list[Row]:
+    """Fire the armed alerts whose mark a quote observed after `oldest` passed. Returns those that fired."""
     return await tx.fetch(
         _FIRE,
-        [quote.symbol for quote in fresh],
-        [quote.currency for quote in fresh],
-        [quote.price for quote in fresh],
-        [quote.observed_at for quote in fresh],
+        [quote.symbol for quote in quotes],
+        [quote.currency for quote in quotes],
+        [quote.price for quote in quotes],
+        [quote.observed_at for quote in quotes],
         oldest,
         tx.now,
     )

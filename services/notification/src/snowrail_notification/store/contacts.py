@@ -40,7 +40,7 @@ async def insert(tx: Transaction, contact: NewContact, confirmed: bool) -> None:
     """Store a contact."""
     await tx.execute(
         "INSERT INTO contact (contact_id, user_id, channel, lookup, sealed_address, label, created_at,"
-        " confirmed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $8::boolean THEN $7 END)",
+        " confirmed_at) VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, CASE WHEN $8::boolean THEN $7 END)",
         contact.contact_id,
         contact.user_id,
         contact.channel,

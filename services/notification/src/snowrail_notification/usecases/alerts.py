@@ -4,7 +4,8 @@ One that fired stays so: it is armed again only by being asked for again, as a n
 lies beyond the mark when the alert is made fires it with the next fresh observation.
 """
 
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -109,6 +110,21 @@ async def delete(deliveries: list[Delivery[AlertDeleteV1]], tx: Transaction, _: 
             tx.emit(alert_event(row, event.request_id), delivery, version=row["version"])
 
 
+def news_of(
+    quotes: Sequence[Quote], last_observed: Mapping[tuple[str, str], datetime]
+) -> tuple[list[Quote], list[Quote]]:
+    """Return the quotes that were each newer than all before them, and the newest of each token."""
+    newest: dict[tuple[str, str], Quote] = {}
+    newer: list[Quote] = []
+    for quote in quotes:
+        key = (quote.symbol, quote.currency)
+        last = newest[key].observed_at if key in newest else last_observed.get(key)
+        if last is None or quote.observed_at > last:
+            newest[key] = quote
+            newer.append(quote)
+    return newer, list(newest.values())
+
+
 async def watch_prices(deliveries: list[Delivery[PriceUpdatedV1]], tx: Transaction, parts: Parts) -> None:
     """Fire the alerts whose mark a price passed. What is stale, or older than known, fires none."""
     quotes = [
@@ -116,7 +132,9 @@ async def watch_prices(deliveries: list[Delivery[PriceUpdatedV1]], tx: Transacti
         for delivery in deliveries
         for event in (delivery.event,)
     ]
-    fired = await store.fire(tx, quotes, tx.now - timedelta(seconds=parts.settings.price_fresh_seconds))
+    newer, newest = news_of(quotes, await store.last_observed(tx))
+    await store.save_prices(tx, newest)
+    fired = await store.fire(tx, newer, tx.now - timedelta(seconds=parts.settings.price_fresh_seconds))
     ALERTS_FIRED.inc(len(fired))
     causes = {delivery.event.symbol: delivery for delivery in deliveries}
     for row in fired:
