@@ -108,7 +108,9 @@ async def test_a_month_has_a_limit_of_its_own(run_intent: RunIntent) -> None:
         await world.register()
         world.clock.set(world.clock.now().replace(day=10))
         for days in (0, 1, 2):
-            await world.created(not_before=world.clock.now() + timedelta(days=days, seconds=1))
+            await world.created(
+                amount=1_000 - days, not_before=world.clock.now() + timedelta(days=days, seconds=1)
+            )
         await world.publish(world.create(not_before=world.clock.now() + timedelta(days=3)))
         (rejected,) = await world.collect(IntentRejectedV1)
         assert rejected.code == "limit_exceeded"

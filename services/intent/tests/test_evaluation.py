@@ -248,3 +248,19 @@ def test_ended_intents_give_their_limits_back() -> None:
     due = replace(counted, status=Status.DUE)
     assert due.after(NOW, IntentEvent.PAYMENT_FAILED).counted_on is None
     assert due.after(NOW, IntentEvent.ALL_PAID).counted_on == NOW.date()
+
+
+def test_what_changed_by_itself_is_looked_at_ahead_of_its_time() -> None:
+    soon = a_signed_intent(not_before=LATER)
+    assert PACE.next_check(soon, NOW) == LATER + timedelta(seconds=3)
+    assert PACE.next_check(soon, NOW, is_news=True) == NOW
+    later = a_signed_intent(not_before=NOW + timedelta(days=3), expires_at=NOW + timedelta(days=9))
+    warning = NOW + timedelta(days=2, seconds=3)
+    for is_news in (False, True):
+        assert PACE.next_check(later, NOW, is_news) == warning
+        assert PACE.next_check(later, warning, is_news) == (
+            warning if is_news else warning + timedelta(days=1)
+        )
+    waiting = replace(later, status=Status.AWAITING_FUNDS, waiting_since=NOW - timedelta(days=30))
+    just_before = warning - timedelta(seconds=1)
+    assert PACE.next_check(waiting, just_before) == warning

@@ -98,6 +98,7 @@ def test_what_starts_when_the_clock_shows_a_time_again_starts_then() -> None:
         ({"frequency": "cron", "cron": "* * * * *", "interval": 2}, "interval"),
         ({"frequency": "cron", "cron": "61 * * * *"}, "minute"),
         ({"frequency": "daily", "end_at": datetime(2025, 1, 1, tzinfo=UTC)}, "ends before"),
+        ({"frequency": "daily", "end_at": datetime(9999, 12, 31, tzinfo=UTC)}, "too far"),
     ],
 )
 def test_terms_that_do_not_fit_are_refused_in_words(terms: dict[str, Any], word: str) -> None:
@@ -118,6 +119,8 @@ def test_what_is_signed_is_bounded() -> None:
         series_of(counted, UNTIL, 10)
     with pytest.raises(InvalidRecurrence, match="after 2027"):
         series_of(a_recurrence("monthly", "2026-02-01 09:00", count=12), UNTIL, 1_000)
+    with pytest.raises(InvalidRecurrence, match="after 2027"):
+        series_of(a_recurrence("cron", "2026-02-01 09:00", cron="0 0 29 2 *"), UNTIL, 1_000)
     with pytest.raises(InvalidRecurrence, match="no occurrence"):
         series_of(a_recurrence("cron", "2026-01-01 09:00", cron="0 0 31 2 *"), UNTIL, 1_000)
 

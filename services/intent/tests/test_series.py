@@ -141,7 +141,7 @@ async def test_what_was_missed_is_done_as_its_user_chose(
 
 async def test_all_that_was_missed_is_paid_one_after_the_other(world: World, build: Builder) -> None:
     created = await a_series(world, missed="run_all", count=3)
-    await world.pass_time(FIRST_IN_SECONDS + 5 * DAY)
+    await world.pass_time(FIRST_IN_SECONDS + 2 * DAY + 7_200)
     for number in range(3):
         due = (await world.collect(IntentDueV1, number + 1))[-1]
         assert due.occurrence == number
@@ -267,7 +267,6 @@ async def test_a_native_series_is_deposited_ahead_and_asks_for_what_is_lacking(
     await world.pass_time(FIRST_IN_SECONDS + 3)
     (due,) = await world.collect(IntentDueV1)
     await succeed(world, build, due)  # before the chain's own news of the execution
-    await world.pass_time(DAY - 3_600)
     (warning,) = await world.collect(IntentLowBalanceV1)
     assert (warning.reason, warning.needed, warning.available) == ("deposit_missing", 1_000, 500)
     await world.status(created.intent_id, "awaiting_funds", "deposit_missing")
@@ -278,7 +277,7 @@ async def test_a_native_series_is_deposited_ahead_and_asks_for_what_is_lacking(
     more = world.log("funded", created.order_hash, amount=500, log_index=1)
     await world.publish(world.fact(TransactionFinalV1, executed, more))
     await world.status(created.intent_id, "armed")
-    await world.pass_time(3_700)
+    await world.pass_time(DAY)
     assert (await world.collect(IntentDueV1, 2))[-1].occurrence == 1
 
 

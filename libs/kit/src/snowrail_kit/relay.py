@@ -158,6 +158,8 @@ class Relay:
     async def _relay(self, connection: Connection) -> None:
         """Number, commit, publish, batch after batch; a flight ends with the next batch's numbers."""
         pause = _IDLE_POLL_FIRST_SECONDS
+        # plans are made while the tables are empty and kept: they must not read whole tables later
+        await connection.execute("SET enable_seqscan = off")
         rows = await connection.fetch(_IN_FLIGHT)
         seen = int(await connection.fetchval("SELECT seen FROM outbox_progress") or 0)
         while True:

@@ -227,8 +227,13 @@ class Pace:
         """From when on a payer is warned that the next occurrence is not covered."""
         return self.ready_at(intent) - timedelta(seconds=self.warning_seconds)
 
-    def next_check(self, intent: Intent, now: datetime) -> datetime | None:
+    def next_check(self, intent: Intent, now: datetime, is_news: bool = False) -> datetime | None:
         """When the engine looks at an intent again.
+
+        Args:
+            intent: as it is now.
+            now: the time.
+            is_news: it was changed by something else than a look at it, which may be what it needs next.
 
         A waiting intent is looked at after a tenth of the time it has waited, within the bounds: the pauses
         grow exponentially. What is scheduled far ahead may pause longer; nothing pauses beyond its expiry.
@@ -238,7 +243,9 @@ class Pace:
         if intent.status is Status.DUE:
             return now + timedelta(seconds=self.settle_seconds) if intent.chain_cancelled else None
         if intent.status is Status.ARMED:
-            upcoming = self.warns_at(intent) if now < self.warns_at(intent) else self.ready_at(intent)
+            upcoming = self.ready_at(intent)
+            if is_news or now < self.warns_at(intent):
+                upcoming = min(upcoming, self.warns_at(intent))
             following = intent.expires_at if intent.paused else max(now, upcoming)
         elif intent.status in WAITING:
             waited = (now - (intent.waiting_since or now)).total_seconds()
@@ -252,6 +259,6 @@ class Pace:
             return None
         return min(following, intent.expires_at)
 
-    def scheduled(self, intent: Intent, now: datetime) -> Intent:
-        """Return the intent with its next look set."""
-        return replace(intent, next_check_at=self.next_check(intent, now))
+    def scheduled(self, intent: Intent, now: datetime, is_news: bool = False) -> Intent:
+        """Return the intent with its next look set; see `next_check`."""
+        return replace(intent, next_check_at=self.next_check(intent, now, is_news))

@@ -16,10 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from snowrail_intent.domain.cron import CronExpression, InvalidCron
+
+_CALENDAR_YEAR = 2100
+_CALENDAR_YEARS = 200
+"""Start and end lie within so many years of that one: far from where calendars end."""
 
 
 class Frequency(StrEnum):
@@ -153,17 +156,20 @@ def series_of(recurrence: Recurrence, until: datetime, most: int) -> Series:
         InvalidRecurrence: there is none, more than `most`, or they are bound to go on after that moment.
     """
     bounded = recurrence.end_at is not None or recurrence.count is not None
-    moments = list(islice(recurrence.occurrences(), most + 1))
+    beyond = f"it goes on after {until:%Y-%m-%d}; choose an earlier end or a lower count"
+    moments: list[datetime] = []
+    for moment in recurrence.occurrences():
+        if moment > until and (bounded or not moments):
+            raise InvalidRecurrence(beyond)
+        if len(moments) == most and bounded:
+            raise InvalidRecurrence(
+                f"it has more than {most} occurrences; choose an earlier end or a lower count"
+            )
+        if moment > until or len(moments) == most:
+            break
+        moments.append(moment)
     if not moments:
         raise InvalidRecurrence("it has no occurrence between its start and its end")
-    if not bounded:
-        moments = [moment for moment in moments[:most] if moment <= until]
-    if len(moments) > most:
-        raise InvalidRecurrence(
-            f"it has more than {most} occurrences; choose an earlier end or a lower count"
-        )
-    if not moments or moments[-1] > until:
-        raise InvalidRecurrence(f"it goes on after {until:%Y-%m-%d}; choose an earlier end or a lower count")
     first = moments[0]
     elapsed = (int((moment - first).total_seconds()) // nth for nth, moment in enumerate(moments[1:], 1))
     return Series(
@@ -194,6 +200,8 @@ def recurrence(
     Raises:
         InvalidRecurrence: the terms do not fit together.
     """
+    if any(moment and abs(moment.year - _CALENDAR_YEAR) > _CALENDAR_YEARS for moment in (start_at, end_at)):
+        raise InvalidRecurrence("its start or end is too far away")
     try:
         wall = _on_the_wall(start_at, time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

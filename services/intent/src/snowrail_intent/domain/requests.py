@@ -249,7 +249,7 @@ def make_order(
     """
     ceiling = policy.gas_ceiling(seen.gas_price)
     if request.condition is not None and request.condition.gas_ceiling is not None:
-        ceiling = request.condition.gas_ceiling
+        ceiling = min(ceiling, request.condition.gas_ceiling)
     order = Order(
         payer=request.payer,
         recipient=request.recipient,

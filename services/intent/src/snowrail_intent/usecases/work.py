@@ -152,9 +152,15 @@ class Work:
             spent = replace(spent, month_amount=spent.month_amount - intent.order.amount)
         return find_exceeded(self._limits.get(intent.user_id), intent.token, payment, spent)
 
-    def put(self, intent: Intent, cause: Delivery[Any] | None = None) -> Intent:
-        """Take over a changed intent and set when the engine looks at it next."""
-        scheduled = self._pace.scheduled(intent, self._tx.now)
+    def put(self, intent: Intent, cause: Delivery[Any] | None = None, is_news: bool = True) -> Intent:
+        """Take over a changed intent and set when the engine looks at it next.
+
+        Args:
+            intent: as it has become.
+            cause: the message that changed it.
+            is_news: the engine has not judged it as it is now.
+        """
+        scheduled = self._pace.scheduled(intent, self._tx.now, is_news)
         self.intents[intent.intent_id] = scheduled
         if cause is not None:
             self._causes[intent.intent_id] = cause
@@ -183,14 +189,17 @@ class Work:
             following = intent.after(inputs.now, *verdict.events, reason=verdict.reason, **changes)
         self._evaluations.append(record(following, inputs, following.reason, verdict.slot))
         if _says_the_same(intent, following):
-            self._unchanged_checks[intent.intent_id] = self._pace.scheduled(intent, inputs.now)
+            unchanged = self._pace.scheduled(intent, inputs.now, is_news=inputs.is_stale)
+            self._unchanged_checks[intent.intent_id] = unchanged
+            if intent.version != self._locked[intent.intent_id].version:
+                self.intents[intent.intent_id] = unchanged
             return intent
         self._missed.extend(skip_occurrence(intent, slot, inputs.now) for slot in verdict.missed)
         if verdict.is_due:
             self._open(intent, verdict)
         if verdict.warning is not None:
             self._warnings.append(outgoing.low_balance(following, verdict.warning, inputs.now))
-        return self.put(following)
+        return self.put(following, is_news=False)
 
     def _changes(self, intent: Intent, verdict: Verdict) -> dict[str, Any]:
         """Return what an evaluation changes of an intent beside its state."""
@@ -222,7 +231,7 @@ class Work:
 
     def look_later(self, intent: Intent, evaluation: Evaluation | None = None) -> None:
         """Leave an intent as it is, with the record of why, and look again after its pause."""
-        self._unchanged_checks[intent.intent_id] = self._pace.scheduled(intent, self._tx.now)
+        self._unchanged_checks[intent.intent_id] = self._pace.scheduled(intent, self._tx.now, is_news=True)
         if evaluation is not None:
             self._evaluations.append(evaluation)
 
