@@ -47,6 +47,18 @@ async def test_what_is_said_at_once_is_not_asked_again(talk: Conversation, alice
     assert (command.recurrence.missed, command.recurrence.count) == ("run_all", 3)
 
 
+async def test_an_error_points_into_the_command_that_a_dialogue_made(
+    talk: Conversation, alice: Person
+) -> None:
+    for line in ("/recurring setup @nobody 5 CRO", "every day at 9:00", "skip"):
+        await talk.ask(alice, line)
+    card = await talk.ask(alice, "skip")
+    assert card["status"] == "user_unknown"
+    line, caret = rows_of(card)["Line"].split("\n")
+    assert line == "/recurring setup @nobody 5 CRO every day at 09:00"
+    assert line[caret.index("^") :].startswith("@nobody")
+
+
 async def test_a_set_of_payments_is_collected(talk: Conversation, alice: Person) -> None:
     assert "What do you call it?" in (await talk.ask(alice, "/template save"))["title"]
     card = await talk.ask(alice, "pay roll")

@@ -185,6 +185,10 @@ def test_a_recurrence_begins_at_its_next_time_and_ends_with_its_last_day() -> No
     later = recur(every, NOW, BERLIN, date(2027, 1, 1), None)
     assert later.start_at == datetime(2027, 1, 1, 8, 0, tzinfo=UTC)
     assert recur(read_recurrence("cron 0 9 * * 1"), NOW, BERLIN, None, None).start_at > NOW
+    skipped = read_recurrence("every day at 2:30")
+    with pytest.raises(WordProblem, match="never show 02:30") as problem:
+        recur(skipped, NOW, BERLIN, date(2027, 3, 28), None)
+    assert problem.value.replacements == ()
     for first, last in ((date(2026, 11, 19), None), (date(2027, 1, 2), date(2027, 1, 1))):
         with pytest.raises(WordProblem):
             recur(every, NOW, BERLIN, first, last)

@@ -54,6 +54,9 @@ def _start(every: Recurrence, now: datetime, zone: ZoneInfo, first: date | None)
         if first is None or first == today:
             return now + timedelta(seconds=1)
         return on_day(first, time(0), zone)
-    if first is None or first == today:
-        return resolve(At(None, every.clock), now, zone)
-    return on_day(first, every.clock, zone)
+    try:
+        if first is None or first == today:
+            return resolve(At(None, every.clock), now, zone)
+        return on_day(first, every.clock, zone)
+    except WordProblem as problem:  # what could be typed instead of a single time is no recurrence
+        raise WordProblem(problem.code, str(problem)) from problem

@@ -1,7 +1,7 @@
 """Lines in the order they were sent: commands, and answers to what a dialogue asked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from snowrail_chat.cards.dialogues import left_card, question_card
@@ -49,7 +49,8 @@ async def understand(
             batch.refuse(line, reading, "unreadable")
             continue
         if command is not None:
-            understood.append(Understood(line, command))
+            # what a dialogue made is a line of its own: errors point into it, not into the last answer
+            understood.append(Understood(replace(line, text=command.line), command))
     await dialogues.save(batch.tx, held.changed)
     return understood
 
