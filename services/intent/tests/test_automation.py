@@ -115,7 +115,7 @@ async def test_a_month_has_a_limit_of_its_own(run_intent: RunIntent) -> None:
         (rejected,) = await world.collect(IntentRejectedV1)
         assert rejected.code == "limit_exceeded"
         assert "this month" in rejected.detail
-        await world.created(not_before=world.clock.now() + timedelta(days=40))
+        await world.created(amount=997, not_before=world.clock.now() + timedelta(days=40))
 
 
 @pytest.mark.parametrize(
