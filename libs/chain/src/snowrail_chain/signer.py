@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from coincurve import PrivateKey
+from coincurve import PrivateKey, PublicKey
 from eth_hash.auto import keccak
 from rlp import decode as untyped_rlp_decode
 from rlp import encode as untyped_rlp_encode
@@ -203,3 +203,22 @@ def read_transaction(raw: bytes) -> Transaction:
         )
     except (RLPException, TypeError, ValueError) as problem:
         raise ValueError(f"not an EIP-1559 transaction: {problem}") from problem
+
+
+def recover_sender(raw: bytes) -> str:
+    """Return the EIP-55 address that signed an EIP-1559 transaction.
+
+    Raises:
+        ValueError: The bytes are not those of such a transaction, or its signature is not one.
+    """
+    if raw[:1] != _DYNAMIC_FEE_TYPE:
+        raise ValueError("not an EIP-1559 transaction")
+    try:
+        fields = cast("list[Any]", untyped_rlp_decode(raw[1:]))
+        parity, r, s = fields[9:]
+        signature = r.rjust(32, b"\0") + s.rjust(32, b"\0") + bytes((int.from_bytes(parity, "big"),))
+        digest = keccak(_DYNAMIC_FEE_TYPE + _rlp(fields[:9]))
+        public_key = PublicKey.from_signature_and_message(signature, digest, hasher=None)
+    except (RLPException, TypeError, ValueError) as problem:
+        raise ValueError(f"not a signed EIP-1559 transaction: {problem}") from problem
+    return checksum_address(keccak(public_key.format(compressed=False)[1:])[12:])
