@@ -9,7 +9,7 @@ import pytest
 
 from snowrail_chain.addresses import checksum_address
 from snowrail_chain.send import SendOutcome, SendResult
-from snowrail_chain.signer import Transaction, read_transaction
+from snowrail_chain.signer import read_transaction
 from snowrail_events import (
     SettlementExecutedV1,
     SettlementFailedV1,
@@ -457,19 +457,6 @@ async def test_what_a_node_does_not_take_holds_up_what_comes_after_and_goes_agai
         await mine_until(world, broker.probe.collect(SettlementExecutedV1, 2))
         assert await broker.probe.count(SettlementSubmittedV1) == 2
     assert await transaction_count(world) == 2
-
-
-async def test_a_commit_lost_after_signing_is_signed_anew(
-    broker: Broker, world: EscrowWorld, run_settlement: RunService, run_monitor: RunService
-) -> None:
-    async with run_monitor(world), run_settlement(world) as running:
-        await lane_of(running)
-        (worker,) = running.parts.workers.values()
-        lost = Transaction(31337, 0, RECIPIENT, 0, b"never stored", 21_000, 10**10, 1)
-        await worker.signer.sign_transaction(lost)
-        await pay(broker, world)
-        await mine_until(world, broker.probe.collect(SettlementExecutedV1, 1))
-    assert await transaction_count(world) == 1
 
 
 async def test_a_replacement_never_exceeds_a_ceiling_aboard(

@@ -16,13 +16,21 @@ from snowrail_chain.deploy import write_chains_file
 from snowrail_chain.eip712 import Order, order_hash
 from snowrail_chain.rpc import RpcTimeout, transaction_hash
 from snowrail_chain.send import SendOutcome, SendResult
-from snowrail_chain.signer import LocalSigner, read_transaction
+from snowrail_chain.signer import (
+    LocalSigner,
+    SignedTransaction,
+    SigningFailed,
+    Transaction,
+    effect_digest,
+    read_transaction,
+)
 from snowrail_events import TransactionFinalV1, TransactionIncludedV1
 from snowrail_kit.delivery import Delivery, Envelope
 from snowrail_kit.service import Runtime
 from snowrail_settlement.app import compose
 from snowrail_settlement.clients import Account, Network
 from snowrail_settlement.domain.command import Command
+from snowrail_settlement.domain.lane import FactStatus
 from snowrail_settlement.settings import Settings
 from snowrail_settlement.store import items
 from snowrail_settlement.store.items import NewItem
@@ -148,9 +156,11 @@ class Bench:
         async with self.runtime.transaction() as tx:
             await items.insert_items(tx, [NewItem(command, None, None)])
 
-    async def tell(self, kind: str, version: int, tx_hash: str, nonce: int = 0, **changes: Any) -> None:
+    async def tell(
+        self, kind: FactStatus, version: int, tx_hash: str, nonce: int = 0, **changes: Any
+    ) -> None:
         """Tell a fact without logs about a transaction of the signer."""
-        event = {facts.INCLUDED: TransactionIncludedV1, facts.FINAL: TransactionFinalV1}[kind](
+        event = {FactStatus.INCLUDED: TransactionIncludedV1, FactStatus.FINAL: TransactionFinalV1}[kind](
             chain_id=CHAIN_ID,
             tx_hash=tx_hash,
             sender=SIGNER,
@@ -188,7 +198,7 @@ class Bench:
 def restart(bench: Bench) -> None:
     """Have the lane begin as in a new process."""
     old = bench.worker
-    bench.worker = LaneWorker(old.lane_id, old.chain, old.new_signer(), old.new_signer, bench.node)
+    bench.worker = LaneWorker(old.lane_id, old.chain, old.signer, bench.node)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -242,8 +252,8 @@ async def test_everything_that_is_not_final_goes_again_after_a_restart_in_order(
         await bench.add()
         await bench.run()
     first, second, third = await bench.hashes()
-    await bench.tell(facts.FINAL, 1, first, nonce=0)
-    await bench.tell(facts.INCLUDED, 1, second, nonce=1)
+    await bench.tell(FactStatus.FINAL, 1, first, nonce=0)
+    await bench.tell(FactStatus.INCLUDED, 1, second, nonce=1)
     bench.node.sent.clear()
     restart(bench)
     await bench.run()
@@ -254,6 +264,56 @@ async def test_everything_that_is_not_final_goes_again_after_a_restart_in_order(
     await bench.run()
     assert [transaction_hash(raw) for raw in bench.node.sent] == [second, third]
     assert await bench.states() == ["final", "included", "broadcast"]
+
+
+class SpoiltSigner:
+    """A signer that is out of reach."""
+
+    address = SIGNER
+
+    async def sign_transaction(
+        self, transaction: Transaction, *, operator_self_transfer: bool = False
+    ) -> SignedTransaction:
+        """See `Signer.sign_transaction`."""
+        raise SigningFailed("out of reach")
+
+
+async def test_a_taken_nonce_is_signed_for_later_and_never_given_to_others(bench: Bench) -> None:
+    signer, bench.worker.signer = bench.worker.signer, SpoiltSigner()
+    await bench.add()
+    await bench.run()
+    await bench.add()
+    await bench.run(200)
+    await keep_up(bench.parts)
+    assert await bench.states("item") == ["assigned", "created"]  # nothing signed: nobody is in doubt
+    assert await bench.states() == []
+    (trouble,) = (await bench.lane())["troubles"]
+    assert trouble == "nonce 0: the signer does not sign: out of reach"
+    (reserved,) = await bench.fetch("SELECT effect FROM lane_nonce")
+    bench.worker.signer = signer
+    restart(bench)
+    await bench.run()
+    first, second = map(read_transaction, bench.node.sent)
+    assert (first.nonce, second.nonce, effect_digest(first)) == (0, 1, reserved["effect"])
+    assert await bench.states("item") == ["submitted", "submitted"]
+    assert await bench.fetch("SELECT * FROM lane_unsigned") == []
+
+
+async def test_a_taken_nonce_that_somebody_else_uses_up_is_not_signed_for(bench: Bench) -> None:
+    signer, bench.worker.signer = bench.worker.signer, SpoiltSigner()
+    await bench.add()
+    await bench.run()
+    await bench.tell(FactStatus.FINAL, 1, FOREIGN)
+    assert await bench.states("item") == ["failed"]
+    assert (await bench.lane())["state"] == "frozen"
+    bench.worker.signer = signer
+    await bench.run()
+    assert await bench.states() == []
+    await bench.fetch("UPDATE lane SET state = 'active'")
+    await bench.add()
+    await bench.run()
+    (sent,) = map(read_transaction, bench.node.sent)
+    assert sent.nonce == 1
 
 
 async def test_a_nonce_past_our_own_freezes_the_lane_even_before_any_fact(bench: Bench) -> None:
@@ -361,7 +421,7 @@ async def test_what_a_block_holds_by_now_is_not_replaced(bench: Bench) -> None:
     (known,) = await bench.hashes()
 
     async def include() -> Network:
-        await bench.tell(facts.INCLUDED, 1, known)
+        await bench.tell(FactStatus.INCLUDED, 1, known)
         return Network(100, GWEI)
 
     bench.node.network = include  # type: ignore[method-assign]
@@ -389,7 +449,7 @@ async def test_an_old_fact_in_the_same_batch_does_not_hide_a_newer_one(bench: Be
         envelope = Envelope(uuid4(), type(event).subject, "chain-monitor", version=version)
         deliveries.append(Delivery(envelope, event, b""))
     async with bench.runtime.transaction() as tx:
-        await facts.apply_facts(deliveries, tx, facts.INCLUDED)
+        await facts.apply_facts(deliveries, tx, FactStatus.INCLUDED)
     (row,) = await bench.fetch("SELECT version, block_hash FROM observation")
     assert (row["version"], row["block_hash"][2]) == (5, "b")
 

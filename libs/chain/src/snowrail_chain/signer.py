@@ -19,7 +19,11 @@ _DYNAMIC_FEE_TYPE = b"\x02"
 DEFAULT_MAX_REMEMBERED_NONCES = 100_000
 
 
-class SigningRefused(Exception):
+class SigningFailed(Exception):
+    """There is no signature. Asking again for the same transaction is safe."""
+
+
+class SigningRefused(SigningFailed):
     """The signer will not sign this transaction."""
 
 

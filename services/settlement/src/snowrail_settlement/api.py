@@ -14,8 +14,9 @@ from snowrail_kit.idempotency import IdempotentOperation
 from snowrail_kit.problems import Problem, not_found
 from snowrail_kit.service import parts_of
 from snowrail_kit.unit_of_work import Transaction
+from snowrail_settlement.domain.lane import LaneState
 from snowrail_settlement.store import items, lanes
-from snowrail_settlement.store.lanes import Lane, LaneState, LaneTransaction
+from snowrail_settlement.store.lanes import Lane, LaneTransaction
 from snowrail_settlement.usecases.parts import Parts
 
 router = APIRouter()

@@ -1,12 +1,12 @@
 """The only wiring of settlement."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
 from snowrail_chain.config import ChainRegistry
-from snowrail_chain.signer import LocalSigner, Signer
+from snowrail_chain.signer import LocalSigner
 from snowrail_kit.ids import derived_id
 from snowrail_kit.service import Runtime, Service
 from snowrail_kit.tasks import Task
@@ -33,13 +33,12 @@ def compose(runtime: Runtime[Settings]) -> Parts:
     workers: dict[UUID, LaneWorker] = {}
     for chain in chains.chains:
         for key in settings.keys:
-            new_signer: Callable[[], Signer] = partial(LocalSigner, key, chain.chain_id)
-            signer = new_signer()
+            signer = LocalSigner(key, chain.chain_id)
             if signer.address not in chain.executors:
                 continue
             lane_id = derived_id("lane", chain.chain_id, signer.address)
             node = RpcNode(chain, settings.rpc_timeout_seconds)
-            workers[lane_id] = LaneWorker(lane_id, chain, signer, new_signer, node)
+            workers[lane_id] = LaneWorker(lane_id, chain, signer, node)
     assert workers, "no chain names the address of SNOWRAIL_EXECUTOR_KEY among its executors"
     return Parts(
         settings=settings,

@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from snowrail_chain.lane import FeePolicy
 from snowrail_kit.settings import ServiceSettings
+from snowrail_settlement.domain.lane import Timing
 
 _KEY_BYTES = 32
 
@@ -81,6 +82,16 @@ class Settings(ServiceSettings):
     def keys(self) -> list[bytes]:
         """The private keys."""
         return _keys(self.executor_key)
+
+    @property
+    def timing(self) -> Timing:
+        """How long lanes wait before they do something again."""
+        return Timing(
+            retry_seconds=self.retry_seconds,
+            resend_after_seconds=self.resend_after_seconds,
+            replace_after_seconds=self.replace_after_seconds,
+            foreign_after_seconds=self.foreign_after_seconds,
+        )
 
     @property
     def fee_policy(self) -> FeePolicy:

@@ -8,6 +8,7 @@ from snowrail_events import TransactionFinalV1, TransactionIncludedV1, Transacti
 from snowrail_kit.database import Database, Row
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_settlement.domain.item import Basis, Evidence, Execution, OwnTransaction
+from snowrail_settlement.domain.lane import FactStatus
 
 Fact = TransactionIncludedV1 | TransactionFinalV1 | TransactionOrphanedV1
 
@@ -20,12 +21,11 @@ class Observed:
     """A fact about a transaction.
 
     Attributes:
-        status: `included`, `final` or `orphaned`.
         version: Newer facts about a transaction have higher versions.
     """
 
     fact: Fact
-    status: str
+    status: FactStatus
     version: int
 
 

@@ -3,22 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
-from snowrail_chain.lane import TransactionState
+from snowrail_chain.lane import Fees, TransactionState
 from snowrail_chain.signer import SignedTransaction
+from snowrail_chain.signer import Transaction as ChainTransaction
 from snowrail_kit.database import Database, Row
 from snowrail_kit.unit_of_work import Transaction
-
-
-class LaneState(StrEnum):
-    """ACTIVE takes new items. PAUSED and FROZEN only look after what is on its way: the first because an
-    operator said so, the second because the key was used elsewhere."""
-
-    ACTIVE = "active"
-    PAUSED = "paused"
-    FROZEN = "frozen"
+from snowrail_settlement.domain.lane import LaneState
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +57,24 @@ class LaneTransaction:
     signed_at: datetime
     sent_at: datetime | None
     last_answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedNonce:
+    """A nonce that is taken for an effect, and whose transaction is not signed yet.
+
+    Attributes:
+        effect: Digest of to, value and data.
+        gas_ceiling: Smallest gas ceiling aboard, in wei per gas.
+    """
+
+    nonce: int
+    to: str
+    value: int
+    data: bytes
+    gas_limit: int
+    effect: bytes
+    gas_ceiling: int
 
 
 def _lane(row: Row) -> Lane:
@@ -223,31 +233,82 @@ async def count_in_flight(database: Database, chain_id: int, signer: str) -> int
 
 
 async def reserve_nonce(
-    tx: Transaction, lane: Lane, effect: bytes, gas_ceiling: int, item_count: int
+    tx: Transaction, lane: Lane, transaction: ChainTransaction, effect: bytes, gas_ceiling: int, items: int
 ) -> None:
-    """Take the lane's next nonce for an effect: the digest of to, value and data."""
+    """Take the lane's next nonce for what a transaction does. It is signed once this is committed.
+
+    Args:
+        lane: Locked.
+        transaction: With the lane's next nonce; its fees are chosen when it is signed.
+        effect: Digest of its to, value and data.
+        gas_ceiling: Smallest gas ceiling aboard, in wei per gas.
+        items: How many payments are aboard.
+    """
+    place = (lane.chain_id, lane.signer, lane.next_nonce)
     await tx.execute(
         "INSERT INTO lane_nonce (chain_id, signer, nonce, effect, gas_ceiling, item_count, reserved_at)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        lane.chain_id,
-        lane.signer,
-        lane.next_nonce,
+        *place,
         effect,
         gas_ceiling,
-        item_count,
+        items,
         tx.now,
+    )
+    await tx.execute(
+        "INSERT INTO lane_unsigned (chain_id, signer, nonce, callee, value, data, gas_limit)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        *place,
+        transaction.to,
+        transaction.value,
+        transaction.data,
+        transaction.gas_limit,
     )
     await tx.execute("UPDATE lane SET next_nonce = next_nonce + 1 WHERE lane_id = $1", lane.lane_id)
 
 
+async def reserved_nonces(database: Database, chain_id: int, signer: str, limit: int) -> list[ReservedNonce]:
+    """Return nonces that are taken and not signed for, lowest first.
+
+    One that somebody else's final transaction has used is left out: a signature could not help it.
+    """
+    rows = await database.fetch(
+        "SELECT nonce, callee, value, data, gas_limit, effect, gas_ceiling"
+        " FROM lane_unsigned AS reserved JOIN lane_nonce USING (chain_id, signer, nonce)"
+        " WHERE chain_id = $1 AND signer = $2 AND NOT EXISTS ("
+        "     SELECT 1 FROM observation AS seen WHERE seen.chain_id = reserved.chain_id"
+        "     AND seen.sender = reserved.signer AND seen.nonce = reserved.nonce AND seen.status = 'final')"
+        " ORDER BY nonce LIMIT $3",
+        chain_id,
+        signer,
+        limit,
+    )
+    return [
+        ReservedNonce(
+            nonce=row["nonce"],
+            to=row["callee"],
+            value=row["value"],
+            data=row["data"],
+            gas_limit=row["gas_limit"],
+            effect=row["effect"],
+            gas_ceiling=row["gas_ceiling"],
+        )
+        for row in rows
+    ]
+
+
+async def end_reservation(tx: Transaction, lane: Lane, nonce: int) -> bool:
+    """Forget what was to be signed for a nonce, as it is signed now. Returns whether it still was to be."""
+    row = await tx.fetch_row(
+        "DELETE FROM lane_unsigned WHERE chain_id = $1 AND signer = $2 AND nonce = $3 RETURNING nonce",
+        lane.chain_id,
+        lane.signer,
+        nonce,
+    )
+    return row is not None
+
+
 async def insert_transaction(
-    tx: Transaction,
-    lane: Lane,
-    nonce: int,
-    effect: bytes,
-    signed: SignedTransaction,
-    max_fee_per_gas: int,
-    max_priority_fee_per_gas: int,
+    tx: Transaction, lane: Lane, nonce: int, effect: bytes, signed: SignedTransaction, fees: Fees
 ) -> None:
     """Store the bytes of a transaction. The database refuses another effect than the nonce was taken for."""
     await tx.execute(
@@ -259,8 +320,8 @@ async def insert_transaction(
         nonce,
         effect,
         signed.raw,
-        max_fee_per_gas,
-        max_priority_fee_per_gas,
+        fees.max_fee_per_gas,
+        fees.max_priority_fee_per_gas,
         tx.now,
     )
 
