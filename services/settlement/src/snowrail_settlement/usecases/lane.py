@@ -64,6 +64,10 @@ async def _pass(parts: Parts, worker: LaneWorker) -> bool:
     metrics.LANE_IN_FLIGHT.labels(*worker.labels).set(in_flight)
     troubles += _long_lasting(parts, worker, lane, flying, account, now)
     metrics.LANE_FROZEN.labels(*worker.labels).set(lane.state is LaneState.FROZEN)
+    if tuple(troubles) != lane.troubles:
+        log.warning(
+            "lane in trouble" if troubles else "lane out of trouble", signer=lane.signer, why=troubles
+        )
     if account is not None or tuple(troubles) != lane.troubles:
         await _note(parts, worker, troubles, account)
     return more
