@@ -4,8 +4,8 @@ While the node misbehaves, each payment is either made or its lane says what kee
 what operators see, in its metric and in the log. Once the node is honest again everything is paid, each
 payment once, by nonces without a gap.
 
-The short campaign kills at a few steps per mode. The long one, of `make test-faults`, kills at every step, or
-at every `SNOWRAIL_LANE_KILL_EVERY`-th, beginning at another one in each mode.
+The short campaign kills at a few steps per mode. The long one, of `make test-faults`, kills at every seventh,
+beginning at another one in each mode; `SNOWRAIL_LANE_KILL_EVERY=1` has it kill at every step.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ ALARM_LIMIT_SECONDS = 20
 """How long a lane on a bad node may neither pay nor say why."""
 POINTS_PER_HEALING = 4
 ROLLED_BACK_BLOCKS = 12
-KILL_EVERY_STEPS = int(os.environ.get("SNOWRAIL_LANE_KILL_EVERY", "1"))
+KILL_EVERY_STEPS = int(os.environ.get("SNOWRAIL_LANE_KILL_EVERY", "7"))
 SHORT_POINTS_PERCENT = (25, 55, 80)
 
 
@@ -158,11 +158,11 @@ class Suffering:
                 return True
             lane = await runtime.database.fetch_row("SELECT chain_id, signer, troubles FROM lane")
             if lane is not None and alarms(lane["troubles"]):
-                if needs_alarm:
-                    labels = {"chain": str(lane["chain_id"]), "signer": lane["signer"]}
-                    assert REGISTRY.get_sample_value("snowrail_lane_stuck", labels) == 1
-                    assert any(entry["log_level"] in ("warning", "error") for entry in logs[0]), logs[0]
-                return True
+                labels = {"chain": str(lane["chain_id"]), "signer": lane["signer"]}
+                is_measured = REGISTRY.get_sample_value("snowrail_lane_stuck", labels) == 1
+                is_logged = any(entry["log_level"] in ("warning", "error") for entry in logs[0])
+                if (is_measured and is_logged) or not needs_alarm:
+                    return True
             assert time.monotonic() < deadline[0], "neither paid nor any alarm"
             return False
 

@@ -108,14 +108,16 @@ def may_sign_more(
     return state is LaneState.ACTIVE and not is_held_up and not reserved and in_flight < in_flight_limit
 
 
-def may_take_nonce(state: LaneState, is_nonce_used: bool) -> bool:
+def may_take_nonce(state: LaneState, is_nonce_used: bool, in_flight: int, in_flight_limit: int) -> bool:
     """Whether the next nonce may be taken, decided while the lane's row is locked.
 
     Args:
         state: Of the lane, by the locked row.
         is_nonce_used: Whether a fact stands of any transaction at this nonce.
+        in_flight: Nonces taken, or signed for, whose transaction is in no block.
+        in_flight_limit: How many there may be.
     """
-    return state is LaneState.ACTIVE and not is_nonce_used
+    return state is LaneState.ACTIVE and not is_nonce_used and in_flight < in_flight_limit
 
 
 def must_ask(verdict: SendVerdict, state: TransactionState) -> bool:

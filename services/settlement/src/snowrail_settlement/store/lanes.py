@@ -181,6 +181,12 @@ signed.state IN ('signed', 'broadcast', 'ambiguous', 'orphaned') AND NOT EXISTS 
     WHERE sibling.chain_id = signed.chain_id AND sibling.signer = signed.signer
       AND sibling.nonce = signed.nonce AND sibling.state IN ('included', 'final'))
 """
+# a nonce that somebody else's final transaction has used is signed for in vain
+_IS_RESERVED = """
+reserved.chain_id = $1 AND reserved.signer = $2 AND NOT EXISTS (
+    SELECT 1 FROM observation AS seen WHERE seen.chain_id = reserved.chain_id
+    AND seen.sender = reserved.signer AND seen.nonce = reserved.nonce AND seen.status = 'final')
+"""
 _IS_NOT_FINAL = f"(signed.state = 'included' OR ({_IS_OPEN}))"
 
 
@@ -220,11 +226,12 @@ async def hashes_at(database: Database, chain_id: int, signer: str, nonce: int) 
     return [row["tx_hash"] for row in rows]
 
 
-async def count_in_flight(database: Database, chain_id: int, signer: str) -> int:
-    """Return how many nonces of a lane are signed and in no block."""
-    row = await database.fetch_row(
-        "SELECT count(DISTINCT nonce) AS nonces FROM lane_transaction AS signed"
-        f" WHERE chain_id = $1 AND signer = $2 AND {_IS_OPEN}",
+async def count_in_flight(reads: Database | Transaction, chain_id: int, signer: str) -> int:
+    """Return how many nonces of a lane are taken, or signed for, and in no block."""
+    row = await reads.fetch_row(
+        "SELECT (SELECT count(DISTINCT nonce) FROM lane_transaction AS signed"
+        f"        WHERE chain_id = $1 AND signer = $2 AND {_IS_OPEN})"
+        f" + (SELECT count(*) FROM lane_unsigned AS reserved WHERE {_IS_RESERVED}) AS nonces",
         chain_id,
         signer,
     )
@@ -274,9 +281,7 @@ async def reserved_nonces(database: Database, chain_id: int, signer: str, limit:
     rows = await database.fetch(
         "SELECT nonce, callee, value, data, gas_limit, effect, gas_ceiling"
         " FROM lane_unsigned AS reserved JOIN lane_nonce USING (chain_id, signer, nonce)"
-        " WHERE chain_id = $1 AND signer = $2 AND NOT EXISTS ("
-        "     SELECT 1 FROM observation AS seen WHERE seen.chain_id = reserved.chain_id"
-        "     AND seen.sender = reserved.signer AND seen.nonce = reserved.nonce AND seen.status = 'final')"
+        f" WHERE {_IS_RESERVED}"
         " ORDER BY nonce LIMIT $3",
         chain_id,
         signer,

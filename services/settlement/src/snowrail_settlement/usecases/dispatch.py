@@ -89,8 +89,9 @@ async def dispatch(parts: Parts, worker: LaneWorker, lane: Lane) -> Dispatched:
         wait = [*waiting, *plan.waiting]
         await items.postpone(tx, [item_id for item_id, _ in wait], [code for _, code in wait], until)
         is_used = await evidence.is_nonce_used(tx, locked.chain_id, locked.signer, locked.next_nonce)
-        if not may_take_nonce(locked.state, is_used):
-            if locked.state is LaneState.ACTIVE:
+        in_flight = await lanes.count_in_flight(tx, locked.chain_id, locked.signer)
+        if not may_take_nonce(locked.state, is_used, in_flight, parts.settings.in_flight_transactions):
+            if locked.state is LaneState.ACTIVE and is_used:
                 worker.reconciled_at = None
                 return Dispatched(False, f"nonce {locked.next_nonce} was used elsewhere")
             return Dispatched(False)
