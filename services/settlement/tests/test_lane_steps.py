@@ -1,7 +1,7 @@
 """Single passes of a lane over a real database, against a node whose every answer the test decides."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -310,11 +310,37 @@ async def test_a_taken_nonce_that_somebody_else_uses_up_is_not_signed_for(bench:
     await bench.run()
     assert await bench.states() == []
     await bench.fetch("UPDATE lane SET state = 'active'")
-    bench.parts.settings.in_flight_transactions = 1  # what can never be signed for takes no place
+    # what can never be signed for takes no place among those in flight
+    settings = bench.parts.settings.model_copy(update={"in_flight_transactions": 1})
+    bench.parts = replace(bench.parts, settings=settings)
     await bench.add()
     await bench.run()
     (sent,) = map(read_transaction, bench.node.sent)
     assert sent.nonce == 1
+
+
+async def test_the_signer_refuses_a_second_effect_for_a_nonce_after_a_restart_too(bench: Bench) -> None:
+    await bench.fetch(
+        f"INSERT INTO signing_ledger VALUES ({CHAIN_ID}, '{SIGNER}', 0, sha256('something else'), now())"
+    )
+    restart(bench)
+    await bench.add()
+    await bench.run()
+    (trouble,) = (await bench.lane())["troubles"]
+    assert trouble == "nonce 0: the signer does not sign: nonce 0 was signed for another effect"
+    assert await bench.states("item") == ["assigned"]
+    assert bench.node.sent == []
+
+
+async def test_what_a_nonce_is_signed_for_is_recorded_before(bench: Bench) -> None:
+    await bench.add()
+    await bench.run()
+    (row,) = await bench.fetch(
+        "SELECT ledger.effect = slot.effect AS is_same, ledger.recorded_at <= signed.signed_at AS is_before"
+        " FROM signing_ledger AS ledger JOIN lane_nonce AS slot USING (chain_id, signer, nonce)"
+        " JOIN lane_transaction AS signed USING (chain_id, signer, nonce)"
+    )
+    assert (row["is_same"], row["is_before"]) == (True, True)
 
 
 async def test_a_nonce_past_our_own_freezes_the_lane_even_before_any_fact(bench: Bench) -> None:

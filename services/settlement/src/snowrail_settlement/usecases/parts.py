@@ -12,6 +12,7 @@ from snowrail_kit.clock import Clock
 from snowrail_kit.database import Database
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_settlement.clients import Network, Node
+from snowrail_settlement.keys import Keys
 from snowrail_settlement.settings import Settings
 
 
@@ -61,5 +62,6 @@ class Parts:
     transaction: Callable[[], AbstractAsyncContextManager[Transaction]]
     chains: ChainRegistry
     workers: Mapping[UUID, LaneWorker]
+    keys: Keys
     wake_lanes: Callable[[Iterable[int]], None]
     """Has the lanes of these chains look for work, once what is being committed now can be seen."""
