@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -26,16 +27,18 @@ from snowrail_chain.signer import (
 )
 from snowrail_events import TransactionFinalV1, TransactionIncludedV1
 from snowrail_kit.delivery import Delivery, Envelope
+from snowrail_kit.problems import Problem
 from snowrail_kit.service import Runtime
 from snowrail_settlement.app import compose
 from snowrail_settlement.clients import Account, Network
 from snowrail_settlement.domain.command import Command
 from snowrail_settlement.domain.lane import FactStatus
 from snowrail_settlement.settings import Settings
-from snowrail_settlement.store import items
+from snowrail_settlement.store import items, lanes
 from snowrail_settlement.store.items import NewItem
 from snowrail_settlement.usecases import facts
 from snowrail_settlement.usecases.lane import run_lane
+from snowrail_settlement.usecases.operator import Replaced, cancel_nonce, raise_fee_now
 from snowrail_settlement.usecases.parts import LaneWorker, Parts
 from snowrail_settlement.usecases.upkeep import keep_up
 from snowrail_testkit import CreateDatabase, FakeClock, SequentialIds
@@ -509,3 +512,97 @@ async def test_a_balance_that_full_transactions_would_use_up_is_told(bench: Benc
     await bench.run(20)
     assert await bench.states("item") == ["submitted"]
     assert any("only 100000000000000000000 wei" in trouble for trouble in (await bench.lane())["troubles"])
+
+
+async def operate(bench: Bench, act: Any, *arguments: Any) -> Replaced:
+    """Do what an administrator does about nonce 0."""
+    async with bench.runtime.transaction() as tx:
+        lane = await lanes.lock_lane(tx, bench.worker.lane_id)
+        assert lane is not None
+        return await act(bench.parts, tx, lane, 0, *arguments)
+
+
+async def test_an_administrator_raises_a_fee_at_once(bench: Bench) -> None:
+    with pytest.raises(Problem, match="Nothing is signed"):
+        await operate(bench, raise_fee_now)
+    await bench.add()
+    await bench.run()
+    (first,) = await bench.hashes()
+    replaced = await operate(bench, raise_fee_now)
+    assert replaced.replaced_tx_hash == first
+    await bench.run()
+    old, new = map(read_transaction, bench.node.sent)
+    assert new.max_fee_per_gas == replaced.max_fee_per_gas > old.max_fee_per_gas
+    assert effect_digest(new) == effect_digest(old)
+    await bench.tell(FactStatus.INCLUDED, 1, first)
+    with pytest.raises(Problem, match="A block holds"):
+        await operate(bench, raise_fee_now)
+
+
+async def test_an_administrator_never_pays_more_than_a_payer_allows(bench: Bench) -> None:
+    await bench.add(max_gas_price=3 * GWEI)
+    await bench.run()
+    with pytest.raises(Problem, match="No more than 3000000000 wei"):
+        await operate(bench, raise_fee_now)
+    assert len(await bench.states()) == 1
+
+
+async def test_a_cancelled_nonce_fails_its_payments_when_that_is_final_and_not_before(bench: Bench) -> None:
+    await bench.add(max_gas_price=3 * GWEI)
+    await bench.run()
+    cancelled = await operate(bench, cancel_nonce, uuid4())
+    await bench.run()
+    sent = read_transaction(bench.node.sent[-1])
+    assert (sent.nonce, sent.to, sent.value, sent.data) == (0, SIGNER, 0, b"")
+    await bench.tell(FactStatus.INCLUDED, 1, cancelled.tx_hash)
+    assert await bench.states("item") == ["submitted"]
+    await bench.tell(FactStatus.FINAL, 2, cancelled.tx_hash)
+    (item,) = await bench.fetch("SELECT state, code FROM item")
+    assert (item["state"], item["code"]) == ("failed", "nonce_taken")
+    assert await bench.states() == ["dead", "final"]
+    assert (await bench.lane())["state"] == "active"
+    await bench.add()
+    await bench.run()
+    assert read_transaction(bench.node.sent[-1]).nonce == 1
+
+
+async def test_a_cancellation_that_comes_too_late_changes_nothing(bench: Bench) -> None:
+    await bench.add()
+    await bench.run()
+    (first,) = await bench.hashes()
+    await operate(bench, cancel_nonce, uuid4())
+    with pytest.raises(Problem, match="being cancelled"):
+        await operate(bench, raise_fee_now)
+    await operate(bench, cancel_nonce, uuid4())
+    await bench.run()
+    await bench.run(61)
+    assert "only an administrator may raise" in (await bench.lane())["troubles"][0]
+    await bench.tell(FactStatus.FINAL, 1, first)
+    assert await bench.states() == ["final", "dead", "dead"]
+    assert (await bench.lane())["state"] == "active"
+
+
+async def test_no_node_or_signer_is_a_refusal_that_signs_nothing(bench: Bench) -> None:
+    await bench.add()
+    await bench.run()
+    bench.worker.signer = SpoiltSigner()
+    with pytest.raises(Problem, match="Nothing was signed: out of reach") as refused:
+        await operate(bench, cancel_nonce, uuid4())
+    assert refused.value.status == 503
+    assert await bench.fetch("SELECT * FROM lane_cancellation") == []
+    bench.parts = replace(bench.parts, workers={})
+    with pytest.raises(Problem, match="does not have the key"):
+        await operate(bench, cancel_nonce, uuid4())
+
+
+async def test_the_database_refuses_a_cancellation_that_nobody_approved(bench: Bench) -> None:
+    await bench.add()
+    await bench.run()
+    copy = (
+        "INSERT INTO lane_transaction SELECT chain_id, 'other', signer, nonce, {effect}, raw,"
+        " max_fee_per_gas + 1, max_priority_fee_per_gas, 'signed', signed_at, NULL, '', true"
+        " FROM lane_transaction"
+    )
+    for effect in ("effect", "sha256('')"):
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await bench.fetch(copy.format(effect=effect))

@@ -108,7 +108,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT seen.tx_hash, seen.block_hash, seen.succeeded,
            EXISTS (SELECT 1 FROM lane_transaction AS signed
-                   WHERE signed.chain_id = seen.chain_id AND signed.tx_hash = seen.tx_hash) AS is_ours
+                   WHERE signed.chain_id = seen.chain_id AND signed.tx_hash = seen.tx_hash
+                   AND NOT signed.cancels) AS is_ours
     FROM observation AS seen
     WHERE seen.chain_id = item.chain_id AND seen.sender = item.signer AND seen.nonce = item.nonce
       AND seen.status = 'final'

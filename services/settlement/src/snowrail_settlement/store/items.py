@@ -319,7 +319,8 @@ async def newest_hashes(tx: Transaction, item_ids: Sequence[UUID]) -> dict[UUID,
     rows = await tx.fetch(
         "SELECT DISTINCT ON (item_id) item_id, signed.tx_hash"
         " FROM item JOIN lane_transaction AS signed USING (chain_id, signer, nonce)"
-        " WHERE item_id = ANY($1::uuid[]) ORDER BY item_id, signed.max_fee_per_gas DESC",
+        " WHERE item_id = ANY($1::uuid[]) AND NOT signed.cancels"
+        " ORDER BY item_id, signed.max_fee_per_gas DESC",
         list(item_ids),
     )
     return {row["item_id"]: row["tx_hash"] for row in rows}

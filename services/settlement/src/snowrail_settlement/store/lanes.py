@@ -45,6 +45,7 @@ class LaneTransaction:
     Attributes:
         gas_ceiling: Smallest gas ceiling aboard.
         last_answer: What the node said when it last did not take it.
+        cancels: Whether it is an operator's self-transfer, which carries nobody.
     """
 
     tx_hash: str
@@ -57,6 +58,7 @@ class LaneTransaction:
     signed_at: datetime
     sent_at: datetime | None
     last_answer: str
+    cancels: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def _transaction(row: Row) -> LaneTransaction:
         signed_at=row["signed_at"],
         sent_at=row["sent_at"],
         last_answer=row["last_answer"],
+        cancels=row["cancels"],
     )
 
 
@@ -170,7 +173,8 @@ async def note_troubles(
 
 _OPEN = """
 SELECT signed.tx_hash, signed.nonce, signed.state, signed.max_fee_per_gas, signed.max_priority_fee_per_gas,
-       slot.gas_ceiling, slot.item_count, signed.signed_at, signed.sent_at, signed.last_answer
+       slot.gas_ceiling, slot.item_count, signed.signed_at, signed.sent_at, signed.last_answer,
+       signed.cancels
 FROM lane_transaction AS signed JOIN lane_nonce AS slot USING (chain_id, signer, nonce)
 WHERE signed.chain_id = $1 AND signed.signer = $2 AND {condition}
 ORDER BY signed.nonce, signed.max_fee_per_gas LIMIT $3
@@ -312,13 +316,47 @@ async def end_reservation(tx: Transaction, lane: Lane, nonce: int) -> bool:
     return row is not None
 
 
-async def insert_transaction(
-    tx: Transaction, lane: Lane, nonce: int, effect: bytes, signed: SignedTransaction, fees: Fees
+async def newest_at(tx: Transaction, lane: Lane, nonce: int) -> LaneTransaction:
+    """Return the transaction with the highest fee that is signed for a nonce; there is one."""
+    condition = "signed.nonce = $4"
+    rows = await tx.fetch(_OPEN.format(condition=condition), lane.chain_id, lane.signer, 500, nonce)
+    return _transaction(rows[-1])
+
+
+async def approve_cancellation(
+    tx: Transaction, lane: Lane, nonce: int, effect: bytes, approved_by: UUID
 ) -> None:
-    """Store the bytes of a transaction. The database refuses another effect than the nonce was taken for."""
+    """Remember that an administrator lets a nonce be used by a self-transfer."""
+    await tx.execute(
+        "INSERT INTO lane_cancellation (chain_id, signer, nonce, effect, approved_by, approved_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        lane.chain_id,
+        lane.signer,
+        nonce,
+        effect,
+        approved_by,
+        tx.now,
+    )
+
+
+async def insert_transaction(
+    tx: Transaction,
+    lane: Lane,
+    nonce: int,
+    effect: bytes,
+    signed: SignedTransaction,
+    fees: Fees,
+    *,
+    cancels: bool = False,
+) -> None:
+    """Store the bytes of a transaction.
+
+    The database refuses another effect than the nonce was taken for, and an unapproved cancellation.
+    """
     await tx.execute(
         "INSERT INTO lane_transaction (chain_id, tx_hash, signer, nonce, effect, raw, max_fee_per_gas,"
-        " max_priority_fee_per_gas, state, signed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'signed', $9)",
+        " max_priority_fee_per_gas, state, signed_at, cancels)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'signed', $9, $10)",
         lane.chain_id,
         signed.hash,
         lane.signer,
@@ -328,6 +366,7 @@ async def insert_transaction(
         fees.max_fee_per_gas,
         fees.max_priority_fee_per_gas,
         tx.now,
+        cancels,
     )
 
 

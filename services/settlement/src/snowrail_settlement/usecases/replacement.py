@@ -18,6 +18,8 @@ async def replace_transaction(
     parts: Parts, worker: LaneWorker, lane: Lane, previous: LaneTransaction
 ) -> str | None:
     """Sign and store a replacement; a later pass sends it. Returns what stands in the way."""
+    if previous.cancels:
+        return "its cancellation pays too little, and only an administrator may raise that"
     network = await worker.node.network()
     fees = raise_fees(
         Fees(previous.max_fee_per_gas, previous.max_priority_fee_per_gas),

@@ -161,7 +161,7 @@ async def _record(
         states = await lanes.lock_states(tx, lane.chain_id, [sent.tx_hash])
         state = after_transaction_event(states[sent.tx_hash], event)
         await lanes.save_sent(tx, lane.chain_id, sent.tx_hash, state, answer)
-        if event is TransactionEvent.REFUSED:
+        if event is TransactionEvent.REFUSED or (sent.cancels and event is not TransactionEvent.NONCE_LOST):
             return
         aboard = await items.lock_items(
             tx, "chain_id = $1 AND signer = $2 AND nonce = $3", lane.chain_id, lane.signer, sent.nonce
