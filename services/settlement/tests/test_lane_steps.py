@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -606,3 +606,35 @@ async def test_the_database_refuses_a_cancellation_that_nobody_approved(bench: B
     for effect in ("effect", "sha256('')"):
         with pytest.raises(asyncpg.ForeignKeyViolationError):
             await bench.fetch(copy.format(effect=effect))
+
+
+async def test_unsigned_items_are_spread_over_lanes_that_can_go_on(bench: Bench) -> None:
+    for _ in range(40):
+        await bench.add()
+    others = [checksum_address(bytes([number]) * 20) for number in (8, 9)]
+    for signer in others:
+        await bench.fetch(
+            "INSERT INTO lane (lane_id, chain_id, signer, state, first_nonce, next_nonce, changed_at)"
+            f" VALUES ('{uuid4()}', {CHAIN_ID}, '{signer}', 'active', 0, 0, now())"
+        )
+    served = [SIGNER, *others]
+
+    async def shares() -> list[set[UUID]]:
+        now = bench.clock.now()
+        database = bench.runtime.database
+        lists = [await items.due_items(database, CHAIN_ID, signer, served, now, 100) for signer in served]
+        return [{item.item_id for item in due} for due in lists]
+
+    whole = await shares()
+    assert sum(map(len, whole)) == len(set.union(*whole)) == 40
+    assert all(whole)
+    await bench.fetch(f"UPDATE lane SET state = 'paused' WHERE signer = '{others[0]}'")
+    await bench.fetch(f"UPDATE lane SET troubles = '{{stuck}}' WHERE signer = '{others[1]}'")
+    assert [len(share) for share in await shares()] == [40, 0, 0]
+    await bench.fetch("UPDATE lane SET troubles = '{}'")
+    first, paused, second = await shares()
+    assert (len(first) + len(second), len(paused)) == (40, 0)
+    assert whole[0] <= first  # nobody else's lane changes
+    assert whole[2] <= second
+    await bench.run()  # the others are not at work here
+    assert set(await bench.states("item")) == {"submitted"}

@@ -55,7 +55,8 @@ async def dispatch(parts: Parts, worker: LaneWorker, lane: Lane) -> Dispatched:
     if worker.held_until is not None and now < worker.held_until:
         return Dispatched(False, worker.held_for)
     limit = parts.settings.transaction_items
-    due = await items.due_items(parts.database, lane.chain_id, now, limit)
+    served = [known.signer.address for known in parts.workers.values() if known.chain == worker.chain]
+    due = await items.due_items(parts.database, lane.chain_id, lane.signer, served, now, limit)
     if not due or _is_collecting(parts, due, now):
         return Dispatched(False)
     network = await _network(parts, worker, lane, now)
