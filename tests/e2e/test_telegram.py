@@ -1,4 +1,4 @@
-"""The bot, end to end: linked once, the same commands, cards that are edited, what happens told there too."""
+"""The bot, end to end: linked once, the same commands, and buttons that send them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ async def message(telegram: TelegramEmulator, *words: str) -> Sent:
     return await eventually(find)
 
 
-async def test_the_bot_answers_pays_and_tells(new_person: NewPerson, telegram: TelegramEmulator) -> None:
+async def test_the_bot_answers_and_shows_payments(new_person: NewPerson, telegram: TelegramEmulator) -> None:
     alice, bob = await asyncio.gather(new_person(cro=20), new_person(cro=20))
 
     async def announced() -> bool:
@@ -69,15 +69,3 @@ async def test_the_bot_answers_pays_and_tells(new_person: NewPerson, telegram: T
     assert await telegram.push(telegram.write(ALICE, f"/pay @{bob.handle} 5 CRO")) == 200
     card = await message(telegram, "5 CRO", bob.handle)
     assert any("url" in button for button in card.buttons), "a wallet signs in the console"
-    before = card.edits
-    cancel = next(button["text"] for button in card.buttons if "Cancel" in button["text"])
-    assert await telegram.push(telegram.press(ALICE, card, cancel)) == 200
-
-    async def edited() -> bool:
-        return card.edits > before and "ancel" in card.text
-
-    await eventually(edited)
-
-    reply = await bob.pay(alice, "3", "CRO")
-    await bob.sign(reply)
-    await message(telegram, "Payment received", "3 CRO arrived")

@@ -1,5 +1,6 @@
 """Web push against a push service that decrypts what it is sent."""
 
+from base64 import urlsafe_b64decode
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -7,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from snowrail_notification.channels.web_push import encrypt
 from snowrail_testkit import Broker, Builder, RunningService, eventually
 from snowrail_testkit.emulators.push import PushMode, PushService, Subscription, running_push_service
 from snowrail_testkit.tokens import TokenIssuer
@@ -196,3 +198,24 @@ async def test_a_browser_that_changes_hands_is_its_new_users(
         await tell_critical(broker, build, first)
         await tell_critical(broker, build, second)
         await until(lambda: len(subscription.waiting) == 2)
+
+
+def test_encryption_is_that_of_the_standard() -> None:
+    """The example of RFC 8291, section 5 and appendix A."""
+    key = ec.derive_private_key(
+        int.from_bytes(decode("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"), "big"), ec.SECP256R1()
+    )
+    browser = decode(
+        "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
+    )
+    secret, salt = decode("BTBZMqHH6r4Tts7J_aSIgg"), decode("DGv6ra1nlYgDCS1FRnbzlw")
+    text = b"When I grow up, I want to be a watermelon"
+    assert encrypt(text, browser, secret, key, salt) == decode(
+        "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6Tlz"
+        "AC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
+    )
+
+
+def decode(text: str) -> bytes:
+    """Return the bytes of base64url without padding."""
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -54,7 +54,7 @@ def tasks(parts: Parts) -> tuple[Task[Parts], ...]:
     """Return the periodic work: of channels, that of the configured ones."""
     settings = parts.settings
     found = [
-        Task("prune notifications", prune, _PRUNE_EVERY_SECONDS, exclusive=True),
+        Task("prune notifications", prune, _PRUNE_EVERY_SECONDS),
         Task("summarise weeks", summarise, _SUMMARISE_EVERY_SECONDS),
         *(
             Task(f"deliver {channel.value}", _delivering(channel), settings.deliver_every_seconds)

@@ -1,4 +1,4 @@
-"""Web push: RFC 8030 (protocol), RFC 8291 (encryption, by http_ece), RFC 8292 (who we are)."""
+"""Web push: RFC 8030 (protocol), RFC 8291 (encryption), RFC 8292 (who we are)."""
 
 import asyncio
 import hashlib
@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-import http_ece
 import jwt
 import orjson
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from snowrail_kit.clock import Clock
@@ -38,6 +40,9 @@ _URGENCY = {
 _MAX_PAYLOAD_BYTES = 3_800
 """Push services take 4,096 bytes, of which encryption needs about a hundred."""
 _MAX_MESSAGE_CHARACTERS = 1_000
+_SALT_BYTES = 16
+_RECORD_BYTES = 4_096
+_LAST_RECORD = b"\2"
 _AUTH_BYTES = 16
 _POINT_BYTES = 65
 
@@ -117,13 +122,12 @@ class WebPushSender:
             "Urgency": _URGENCY[outgoing.priority],
             "Topic": topic(outgoing),
         }
-        body: bytes = http_ece.encrypt(
+        body = encrypt(
             payload(outgoing),
-            salt=os.urandom(16),
-            private_key=ec.generate_private_key(ec.SECP256R1()),
-            dh=_decode(subscription["p256dh"]),
-            auth_secret=_decode(subscription["auth"]),
-            version="aes128gcm",
+            _decode(subscription["p256dh"]),
+            _decode(subscription["auth"]),
+            ec.generate_private_key(ec.SECP256R1()),
+            os.urandom(_SALT_BYTES),
         )
         try:
             async with (
@@ -148,6 +152,26 @@ class WebPushSender:
         if status == 429 or status >= 500:
             return Result(Ended.NOT_NOW, f"HTTP {status}", retry_after=retry_after)
         return Result(Ended.REFUSED, f"HTTP {status}")
+
+
+def encrypt(
+    text: bytes, browser_point: bytes, secret: bytes, key: ec.EllipticCurvePrivateKey, salt: bytes
+) -> bytes:
+    """Return a text as one `aes128gcm` record for a browser (RFC 8188, 2; RFC 8291, 3.4).
+
+    Args:
+        browser_point: public key of the subscription, 65 bytes.
+        secret: authentication secret of the subscription, 16 bytes.
+        key, salt: made for this message alone.
+    """
+    browser = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), browser_point)
+    own_point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    shared = key.exchange(ec.ECDH(), browser)
+    keying = _hkdf(shared, secret, b"WebPush: info\0" + browser_point + own_point, 32)
+    content_key = _hkdf(keying, salt, b"Content-Encoding: aes128gcm\0", 16)
+    nonce = _hkdf(keying, salt, b"Content-Encoding: nonce\0", 12)
+    header = salt + _RECORD_BYTES.to_bytes(4, "big") + bytes((len(own_point),)) + own_point
+    return header + AESGCM(content_key).encrypt(nonce, text + _LAST_RECORD, None)
 
 
 def topic(outgoing: Outgoing) -> str:
@@ -183,6 +207,10 @@ def retry_after_of(header: str | None, clock: Clock) -> timedelta | None:
         return max(timedelta(0), min(parsedate_to_datetime(header) - clock.now(), timedelta(days=1)))
     except (ValueError, TypeError):
         return None
+
+
+def _hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=salt, info=info).derive(secret)
 
 
 def _decode(text: str) -> bytes:
