@@ -21,6 +21,7 @@ class ChainNodes:
         self, urls: Sequence[str], chain_id: int, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     ) -> None:
         assert urls, "a chain has at least one node"
+        urls = list(dict.fromkeys(urls))  # the same address twice is one node
         self._clients = [RpcClient(url, chain_id, timeout_seconds=timeout_seconds) for url in urls]
         self._checked = [False] * len(urls)
         self._preferred = 0
@@ -44,14 +45,26 @@ class ChainNodes:
             return client
         raise problem
 
-    async def others(self) -> list[RpcClient]:
-        """Return all nodes except the one in use, connected.
+    @property
+    def count(self) -> int:
+        """How many nodes are configured."""
+        return len(self._clients)
 
-        Raises:
-            RpcError: One of them cannot be reached or serves another chain.
-        """
-        others = [index for index in range(len(self._clients)) if index != self._preferred]
-        return [await self._connected(index) for index in others]
+    async def others(self) -> list[RpcClient | RpcError]:
+        """Return all nodes except the one in use, connected; or why one is not."""
+        found: list[RpcClient | RpcError] = []
+        for index in range(len(self._clients)):
+            if index == self._preferred:
+                continue
+            try:
+                found.append(await self._connected(index))
+            except RpcError as problem:
+                found.append(problem)
+        return found
+
+    def suspect_other(self, client: RpcClient) -> None:
+        """Say that another node than the one in use has failed: it is checked anew when next asked."""
+        self._checked[self._clients.index(client)] = False
 
     def suspect(self) -> None:
         """Say that the node in use has failed: the next one is preferred, and all are checked anew."""
