@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import orjson
 import pytest
@@ -83,21 +82,29 @@ def test_every_log_is_found_once_and_in_order_whatever_the_limits(
     assert asyncio.run(ask()) == logs
 
 
+def never(_blocks: int, _results: int) -> None:
+    """Refuse nothing."""
+
+
 async def test_a_part_grows_again_once_the_node_keeps_up() -> None:
     asked: list[int] = []
     limit = 10
-    async with node([], lambda blocks, _: (-32000, "block range limit") if blocks > limit else None, asked) as c:
+
+    def refuse(blocks: int, _: int) -> tuple[int, str] | None:
+        return (-32000, "block range limit") if blocks > limit else None
+
+    async with node([], refuse, asked) as client:
         query = LogQuery({}, 64)
-        await query.between(c, 0, 63)
+        await query.between(client, 0, 63)
         assert query.blocks <= 16
         limit = 100
-        await query.between(c, 0, 1_000)
+        await query.between(client, 0, 1_000)
         assert query.blocks == 64
 
 
 async def test_a_timeout_makes_the_next_query_smaller_and_is_not_repeated_at_once() -> None:
     asked: list[int] = []
-    async with node([3], lambda *_: None, asked, slow_above_blocks=30) as client:
+    async with node([3], never, asked, slow_above_blocks=30) as client:
         query = LogQuery({}, 100)
         with pytest.raises(RpcTimeout):
             await query.between(client, 0, 99)

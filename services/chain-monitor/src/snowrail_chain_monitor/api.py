@@ -1,7 +1,7 @@
 """HTTP routes of chain-monitor: balances, gas prices, how far each chain is followed."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,7 +16,8 @@ from snowrail_chain.config import (
 )
 from snowrail_chain_monitor.clients import AllowanceQuery, BalanceQuery
 from snowrail_chain_monitor.store import history, positions
-from snowrail_chain_monitor.usecases import Parts
+from snowrail_chain_monitor.store.positions import Cursor
+from snowrail_chain_monitor.usecases.parts import Follower, Parts
 from snowrail_kit.auth import CurrentIdentity
 from snowrail_kit.consumer import Unavailable
 from snowrail_kit.money import format_amount
@@ -111,7 +112,9 @@ class ChainStatus(BaseModel):
     """How far a chain is followed.
 
     `head` is the newest block a node named, `tip` the newest one stored, `final` the height up to which
-    everything was told as final.
+    everything was told as final, `seconds_behind` the age of the tip while there are newer blocks.
+    `second_opinion` says whether finality rests on nodes that were compared or on a single configured one;
+    `held_reason` why nothing above `held_block` becomes final.
     """
 
     chain_id: int
@@ -121,9 +124,16 @@ class ChainStatus(BaseModel):
     tip_time: datetime | None
     final: int | None
     blocks_behind: int | None
+    seconds_behind: float | None
     checked_at: datetime | None
     frozen_reason: str | None
     frozen_at: datetime | None
+    endpoints: int
+    endpoints_answering: int
+    second_opinion: Literal["compared", "single_endpoint"]
+    held_reason: str | None
+    held_block: int | None
+    held_at: datetime | None
 
 
 @router.post("/internal/balances", summary="Balances and allowances, for other services")
@@ -207,28 +217,42 @@ async def gas(
 
 @router.get("/status", summary="How far each chain is followed")
 async def status(parts: ServiceParts) -> list[ChainStatus]:
-    """Return the position on each configured chain, and why a chain is frozen."""
+    """Return the position on each configured chain, and why a chain is frozen or finality is held."""
     cursors = {cursor.chain_id: cursor for cursor in await positions.cursors(parts.database)}
-    answers: list[ChainStatus] = []
-    for chain_id, follower in sorted(parts.followers.items()):
-        cursor = cursors.get(chain_id)
-        tip = cursor.tip.number if cursor and cursor.tip else None
-        head = cursor.head_number if cursor and cursor.head_number >= 0 else None
-        answers.append(
-            ChainStatus(
-                chain_id=chain_id,
-                name=follower.config.name,
-                head=head,
-                tip=tip,
-                tip_time=cursor.tip_time if cursor else None,
-                final=cursor.final_number if cursor and cursor.final_number >= 0 else None,
-                blocks_behind=max(head - tip, 0) if head is not None and tip is not None else None,
-                checked_at=cursor.checked_at if cursor else None,
-                frozen_reason=cursor.frozen_reason if cursor else None,
-                frozen_at=cursor.frozen_at if cursor else None,
-            )
-        )
-    return answers
+    nothing = Cursor(0, None, None, -1, -1, 0, None)
+    return [
+        _status(parts, follower, cursors.get(chain_id, nothing))
+        for chain_id, follower in sorted(parts.followers.items())
+    ]
+
+
+def _status(parts: Parts, follower: Follower, cursor: Cursor) -> ChainStatus:
+    tip = cursor.tip.number if cursor.tip else None
+    head = cursor.head_number if cursor.head_number >= 0 else None
+    behind = max(head - tip, 0) if head is not None and tip is not None else None
+    seconds = None
+    if behind is not None and cursor.tip_time is not None:
+        seconds = max((parts.clock.now() - cursor.tip_time).total_seconds(), 0.0) if behind else 0.0
+    endpoints = follower.reader.endpoints
+    return ChainStatus(
+        chain_id=follower.config.chain_id,
+        name=follower.config.name,
+        head=head,
+        tip=tip,
+        tip_time=cursor.tip_time,
+        final=cursor.final_number if cursor.final_number >= 0 else None,
+        blocks_behind=behind,
+        seconds_behind=seconds,
+        checked_at=cursor.checked_at,
+        frozen_reason=cursor.frozen_reason,
+        frozen_at=cursor.frozen_at,
+        endpoints=endpoints,
+        endpoints_answering=cursor.endpoints_answering,
+        second_opinion="single_endpoint" if endpoints == 1 else "compared",
+        held_reason=cursor.held_reason,
+        held_block=cursor.held_block,
+        held_at=cursor.held_at,
+    )
 
 
 def _chain(parts: Parts, chain_id: int) -> ChainConfig:

@@ -22,9 +22,11 @@ from snowrail_chain.abi import (
 from snowrail_chain.addresses import NATIVE_TOKEN, checksum_address
 from snowrail_chain.config import ChainConfig
 from snowrail_chain.cursor import BlockLink, InconsistentBlocks
+from snowrail_chain.log_query import LogQuery
 from snowrail_chain.nodes import ChainNodes
 from snowrail_chain.rpc import RpcBadAnswer, RpcClient, RpcError, RpcRequest, quantity
 from snowrail_chain_monitor.domain import Block, BlockTransaction, LocatedEvent, Receipt
+from snowrail_chain_monitor.second_opinion import Opinion, opinion_of
 
 log = structlog.get_logger("nodes")
 
@@ -105,8 +107,21 @@ class ChainReader(Protocol):
         """Hash of the block at each height, nothing above the node's head."""
         ...
 
-    async def hashes_elsewhere(self, numbers: Sequence[int]) -> list[list[str | None]]:
-        """The same from every other configured node; empty when there is only one."""
+    async def opinions(self, numbers: Sequence[int], first: int, last: int) -> list[Opinion | RpcError]:
+        """What each configured node says about a window of blocks, the node in use first.
+
+        Args:
+            numbers: Heights whose block hashes are asked for.
+            first, last: Heights between which the escrow's logs are asked for, both included.
+
+        Returns:
+            One entry per configured node; the error where another than the node in use does not answer.
+        """
+        ...
+
+    @property
+    def endpoints(self) -> int:
+        """How many nodes are configured."""
         ...
 
     async def funds(self, balances: Sequence[BalanceQuery], allowances: Sequence[AllowanceQuery]) -> Funds:
@@ -130,6 +145,7 @@ class NodeReader:
         self._bloom_bits = bloom_bits(chain.escrow)
         self._wanted = {"address": chain.escrow, "topics": [list(ESCROW_TOPICS)]}
         self._nodes = ChainNodes(chain.rpc_urls, chain.chain_id, timeout_seconds=timeout_seconds)
+        self._log_queries: dict[str, LogQuery] = {}
 
     async def head(self, tip_number: int | None) -> Head:
         """See `ChainReader.head`."""
@@ -154,24 +170,28 @@ class NodeReader:
 
     async def events(self, blocks: Sequence[Block]) -> list[LocatedEvent]:
         """See `ChainReader.events`."""
+        client = await self._nodes.primary()
         if len(blocks) <= _LOGS_BY_HASH_BLOCKS:
-            return await self._events_of(blocks)
-        ends = {"fromBlock": hex(blocks[0].link.number), "toBlock": hex(blocks[-1].link.number)}
-        events = await self._filtered([{**self._wanted, **ends}])
+            return await self._events_of(client, blocks)
+        events = await self._events_between(client, blocks[0].link.number, blocks[-1].link.number)
         # behind one address there may be several nodes, and one that lags omits what it does not know
         found = {event.block_hash for event in events}
         suspicious = [block for block in blocks if block.may_touch_escrow and block.link.hash not in found]
-        return [*events, *await self._events_of(suspicious)]
+        return [*events, *await self._events_of(client, suspicious)]
 
-    async def _events_of(self, blocks: Sequence[Block]) -> list[LocatedEvent]:
-        return await self._filtered([{**self._wanted, "blockHash": block.link.hash} for block in blocks])
-
-    async def _filtered(self, filters: Sequence[dict[str, Any]]) -> list[LocatedEvent]:
-        client = await self._nodes.primary()
+    async def _events_of(self, client: RpcClient, blocks: Sequence[Block]) -> list[LocatedEvent]:
+        filters = [{**self._wanted, "blockHash": block.link.hash} for block in blocks]
         answers = _raise_first(
             await client.batch([RpcRequest("eth_getLogs", (wanted,)) for wanted in filters])
         )
-        return [event for answer in answers for raw in answer if (event := self._event(raw)) is not None]
+        return self._events([raw for answer in answers for raw in answer])
+
+    async def _events_between(self, client: RpcClient, first: int, last: int) -> list[LocatedEvent]:
+        query = self._log_queries.setdefault(client.url, LogQuery(self._wanted))
+        return self._events(await query.between(client, first, last))
+
+    def _events(self, logs: Sequence[dict[str, Any]]) -> list[LocatedEvent]:
+        return [event for raw in logs if (event := self._event(raw)) is not None]
 
     async def receipts(self, hashes: Sequence[str]) -> dict[str, Receipt]:
         """See `ChainReader.receipts`."""
@@ -193,9 +213,34 @@ class NodeReader:
         """See `ChainReader.hashes`."""
         return await _block_hashes(await self._nodes.primary(), numbers)
 
-    async def hashes_elsewhere(self, numbers: Sequence[int]) -> list[list[str | None]]:
-        """See `ChainReader.hashes_elsewhere`."""
-        return [await _block_hashes(client, numbers) for client in await self._nodes.others()]
+    async def opinions(self, numbers: Sequence[int], first: int, last: int) -> list[Opinion | RpcError]:
+        """See `ChainReader.opinions`."""
+        own = await self._opinion(await self._nodes.primary(), numbers, first, last)
+        others = [
+            self._opinion_elsewhere(other, numbers, first, last) for other in await self._nodes.others()
+        ]
+        return [own, *await asyncio.gather(*others)]
+
+    async def _opinion_elsewhere(
+        self, other: RpcClient | RpcError, numbers: Sequence[int], first: int, last: int
+    ) -> Opinion | RpcError:
+        if isinstance(other, RpcError):
+            return other
+        try:
+            return await self._opinion(other, numbers, first, last)
+        except (RpcError, InconsistentBlocks) as problem:
+            self._nodes.suspect_other(other)
+            return problem if isinstance(problem, RpcError) else RpcBadAnswer(str(problem))
+
+    async def _opinion(self, client: RpcClient, numbers: Sequence[int], first: int, last: int) -> Opinion:
+        hashes = await _block_hashes(client, numbers)
+        events = await self._events_between(client, first, last) if None not in hashes else []
+        return opinion_of(dict(zip(numbers, hashes, strict=True)), events)
+
+    @property
+    def endpoints(self) -> int:
+        """See `ChainReader.endpoints`."""
+        return self._nodes.count
 
     async def funds(self, balances: Sequence[BalanceQuery], allowances: Sequence[AllowanceQuery]) -> Funds:
         """See `ChainReader.funds`."""
@@ -237,7 +282,9 @@ class NodeReader:
             raise InconsistentBlocks(f"a log that is none of the escrow's: {problem}") from problem
         if event is None or position.removed:
             return None
-        return LocatedEvent(position.block_hash, position.transaction_hash, position.log_index, event)
+        return LocatedEvent(
+            position.block_number, position.block_hash, position.transaction_hash, position.log_index, event
+        )
 
 
 class HeadListener:
