@@ -174,10 +174,10 @@ async def note_finality(
 
 
 async def freeze(tx: Transaction, chain_id: int, reason: str) -> bool:
-    """Stop following a chain. Returns whether it was not frozen before."""
+    """Stop following a chain. Returns whether it was not frozen for this reason before."""
     row = await tx.fetch_row(
-        "UPDATE chain_cursor SET frozen_reason = $2, frozen_at = $3"
-        " WHERE chain_id = $1 AND frozen_reason IS NULL RETURNING chain_id",
+        "UPDATE chain_cursor SET frozen_reason = $2, frozen_at = coalesce(frozen_at, $3)"
+        " WHERE chain_id = $1 AND frozen_reason IS DISTINCT FROM $2 RETURNING chain_id",
         chain_id,
         reason,
         tx.now,
