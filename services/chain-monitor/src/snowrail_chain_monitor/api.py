@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from snowrail_chain.addresses import AddressError, parse_address
@@ -15,6 +15,8 @@ from snowrail_chain.config import (
     parse_token_id,
 )
 from snowrail_chain_monitor.clients import AllowanceQuery, BalanceQuery
+from snowrail_chain_monitor.domain import GasPrice
+from snowrail_chain_monitor.gas_prices import GasOutlook
 from snowrail_chain_monitor.store import history, positions
 from snowrail_chain_monitor.store.positions import Cursor
 from snowrail_chain_monitor.usecases.parts import Follower, Parts
@@ -106,6 +108,47 @@ class ChainGas(BaseModel):
     chain_id: int
     name: str
     prices: list[GasPriceView]
+
+
+class GasPeriod(BaseModel):
+    """Consecutive blocks, summed up; wei per gas."""
+
+    first_block: int
+    last_block: int
+    begins_at: datetime
+    ends_at: datetime
+    low: str
+    median: str
+    high: str
+
+
+class GasForecast(BaseModel):
+    """What gas is likely to cost next, in wei per gas, from the last `blocks` blocks.
+
+    `expected` is an exponentially weighted mean (each new block counts 1/16); `low`, `median` and `high` are
+    the 10th, 50th and 90th percentile; `next_least` and `next_most` bound the next block's base fee
+    (EIP-1559).
+    """
+
+    blocks: int
+    expected: str
+    low: str
+    median: str
+    high: str
+    next_least: str | None
+    next_most: str | None
+
+
+class ChainGasOutlook(BaseModel):
+    """History, oldest first, and forecast; of base fees, or where a chain has none, of suggested prices."""
+
+    chain_id: int
+    name: str
+    source: Literal["base_fee", "gas_price"]
+    latest: GasPriceView | None
+    history: list[GasPeriod]
+    forecast: GasForecast | None
+    made_at: datetime
 
 
 class ChainStatus(BaseModel):
@@ -202,17 +245,68 @@ async def gas(
             chain_id=chain.chain_id,
             name=chain.name,
             prices=[
-                GasPriceView(
-                    block_number=price.block_number,
-                    gas_price=str(price.gas_price),
-                    base_fee=str(price.base_fee),
-                    observed_at=price.observed_at,
-                )
+                _price_view(price)
                 for price in await history.gas_prices(parts.database, chain.chain_id, limit)
             ],
         )
         for chain in chains
     ]
+
+
+@router.get("/gas-prices", summary="History and forecast of gas prices")
+async def gas_outlook(
+    parts: ServiceParts, response: Response, chain_id: Annotated[int | None, Query(gt=0, lt=2**53)] = None
+) -> list[ChainGasOutlook]:
+    """Return the history of recent blocks and a forecast, at most half a minute old unless set otherwise."""
+    chains = [follower.config for follower in parts.followers.values()]
+    if chain_id is not None:
+        chains = [_chain(parts, chain_id)]
+    keep_seconds = int(parts.settings.gas_outlook_cache_seconds)
+    response.headers["Cache-Control"] = f"public, max-age={keep_seconds}"
+    return [_outlook_view(chain, await parts.gas_prices.outlook(chain.chain_id)) for chain in chains]
+
+
+def _outlook_view(chain: ChainConfig, outlook: GasOutlook) -> ChainGasOutlook:
+    coming = outlook.forecast
+    return ChainGasOutlook(
+        chain_id=chain.chain_id,
+        name=chain.name,
+        source="base_fee" if outlook.has_base_fee else "gas_price",
+        latest=_price_view(outlook.latest) if outlook.latest else None,
+        history=[
+            GasPeriod(
+                first_block=period.first_block,
+                last_block=period.last_block,
+                begins_at=period.begins_at,
+                ends_at=period.ends_at,
+                low=str(period.low),
+                median=str(period.median),
+                high=str(period.high),
+            )
+            for period in outlook.history
+        ],
+        forecast=GasForecast(
+            blocks=coming.blocks,
+            expected=str(coming.expected),
+            low=str(coming.low),
+            median=str(coming.median),
+            high=str(coming.high),
+            next_least=None if coming.next_least is None else str(coming.next_least),
+            next_most=None if coming.next_most is None else str(coming.next_most),
+        )
+        if coming
+        else None,
+        made_at=outlook.made_at,
+    )
+
+
+def _price_view(price: GasPrice) -> GasPriceView:
+    return GasPriceView(
+        block_number=price.block_number,
+        gas_price=str(price.gas_price),
+        base_fee=str(price.base_fee),
+        observed_at=price.observed_at,
+    )
 
 
 @router.get("/status", summary="How far each chain is followed")

@@ -11,6 +11,7 @@ from snowrail_chain_monitor import administration, api, metrics
 from snowrail_chain_monitor.balances import Balances
 from snowrail_chain_monitor.clients import HeadListener, NodeReader
 from snowrail_chain_monitor.consumers import consumers
+from snowrail_chain_monitor.gas_prices import GasPrices
 from snowrail_chain_monitor.settings import Settings
 from snowrail_chain_monitor.usecases.follow import follow
 from snowrail_chain_monitor.usecases.parts import Follower, Parts
@@ -58,6 +59,13 @@ def compose(runtime: Runtime[Settings]) -> Parts:
         readers=readers,
         balances=Balances(
             readers, runtime.clock, settings.balance_cache_seconds, settings.balance_cache_entries
+        ),
+        gas_prices=GasPrices(
+            runtime.database,
+            runtime.clock,
+            settings.gas_outlook_cache_seconds,
+            settings.gas_outlook_blocks,
+            settings.gas_outlook_periods,
         ),
     )
 

@@ -50,5 +50,10 @@ class Settings(ServiceSettings):
     trace_keep_days: int = Field(default=3, ge=1, le=90)
     """How long a submitted transaction's trace is remembered."""
 
+    gas_outlook_cache_seconds: float = Field(default=30, ge=0, le=60)
+    gas_outlook_blocks: int = Field(default=600, ge=1, le=20_000)
+    """Most recent blocks that history and forecast of gas prices are made of."""
+    gas_outlook_periods: int = Field(default=60, ge=1, le=500)
+
     balance_cache_seconds: float = Field(default=2, ge=0, le=30)
     balance_cache_entries: int = Field(default=20_000, ge=0, le=1_000_000)

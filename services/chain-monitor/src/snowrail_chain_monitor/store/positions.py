@@ -120,6 +120,15 @@ async def lock_cursor(tx: Transaction, known: Cursor) -> None:
         raise CursorMoved
 
 
+async def lock_final(tx: Transaction, chain_id: int) -> tuple[int, int]:
+    """Take a chain for this transaction; return its final height and the version of its newest fact."""
+    row = await tx.fetch_row(
+        "SELECT final_number, last_version FROM chain_cursor WHERE chain_id = $1 FOR UPDATE", chain_id
+    )
+    assert row is not None, "the chain is followed"
+    return row["final_number"], row["last_version"]
+
+
 async def note_head(database: Database, chain_id: int, head_number: int, now: datetime) -> None:
     """Remember what a node named as its newest block, and when."""
     await database.fetch_row(

@@ -9,6 +9,7 @@ from snowrail_chain.config import ChainConfig
 from snowrail_chain.cursor import RangeSize
 from snowrail_chain_monitor.balances import Balances
 from snowrail_chain_monitor.clients import ChainReader, HeadListener
+from snowrail_chain_monitor.gas_prices import GasPrices
 from snowrail_chain_monitor.settings import Settings
 from snowrail_kit.clock import Clock
 from snowrail_kit.database import Database
@@ -47,3 +48,4 @@ class Parts:
     followers: Mapping[int, Follower]
     readers: Mapping[int, ChainReader]
     balances: Balances
+    gas_prices: GasPrices
