@@ -10,12 +10,21 @@ from snowrail_chain_monitor.cli import parse, run
 from snowrail_chain_monitor.settings import Settings
 from snowrail_chain_monitor.usecases.backfill import CannotBackfill
 from snowrail_events import TransactionFinalV1, TransactionIncludedV1, TransactionOrphanedV1
-from snowrail_testkit import Broker, TestDatabase
+from snowrail_testkit import Broker, RunningService, TestDatabase, eventually
 from snowrail_testkit.escrow import EscrowWorld
 
 from .conftest import RunMonitor
 from .lying_node import leave_out_logs, lying_node
-from .test_facts import caught_up
+
+
+async def finalised(running: RunningService, world: EscrowWorld) -> None:
+    """Wait until everything that is deep enough is final."""
+
+    async def is_final() -> bool:
+        (status,) = (await running.http.get("/status")).json()
+        return status["final"] == world.chain.block_number() - 1
+
+    await eventually(is_final)
 
 
 async def test_blocks_below_the_start_are_read_and_told_once(
@@ -29,7 +38,7 @@ async def test_blocks_below_the_start_are_read_and_told_once(
     world.config = world.config.model_copy(update={"start_block": first})
     async with run_monitor(world) as running:
         world.chain.mine(5)
-        await caught_up(running, world)
+        await finalised(running, world)
         assert await broker.probe.count(TransactionFinalV1) == 0
         settings = running.runtime.settings
         assert isinstance(settings, Settings)
@@ -71,7 +80,7 @@ async def test_one_lying_node_cannot_hide_a_deposit_from_a_backfill(
         )
         async with run_monitor(world) as running:
             world.chain.mine(5)
-            await caught_up(running, world)
+            await finalised(running, world)
             settings = running.runtime.settings
             assert isinstance(settings, Settings)
             liar.lies = [leave_out_logs]

@@ -7,7 +7,7 @@ import structlog
 
 from snowrail_chain.config import ChainRegistry
 from snowrail_chain.cursor import RangeSize
-from snowrail_chain_monitor import administration, api, metrics
+from snowrail_chain_monitor import administration, api, metrics, reconciliation
 from snowrail_chain_monitor.balances import Balances
 from snowrail_chain_monitor.clients import HeadListener, NodeReader
 from snowrail_chain_monitor.consumers import consumers
@@ -101,7 +101,7 @@ service = Service(
     settings=Settings,
     compose=compose,
     consumers=consumers,
-    routers=(api.router, administration.router),
+    routers=(api.router, administration.router, reconciliation.router),
     tasks=tasks,
     stop=stop,
     ready=not_ready,

@@ -13,6 +13,7 @@ from eth_hash.auto import keccak
 from snowrail_chain.abi import (
     ESCROW_TOPICS,
     MalformedLog,
+    accrued_fees_calldata,
     allowance_calldata,
     balance_of_calldata,
     decode_escrow_log,
@@ -84,6 +85,15 @@ class Funds:
     block_number: int
 
 
+@dataclass(frozen=True, slots=True)
+class EscrowBalance:
+    """What the escrow contract has of a token, and what of that are fees it has taken; in atoms."""
+
+    token: str
+    held: int
+    fees: int
+
+
 class ChainReader(Protocol):
     """Reads one chain. Every method raises `RpcError` when no node answers."""
 
@@ -126,6 +136,15 @@ class ChainReader(Protocol):
 
     async def funds(self, balances: Sequence[BalanceQuery], allowances: Sequence[AllowanceQuery]) -> Funds:
         """Balances and allowances in the latest block."""
+        ...
+
+    async def escrow_balances(
+        self, tokens: Sequence[str], number: int, block_hash: str
+    ) -> list[list[EscrowBalance] | RpcError]:
+        """What the escrow has at a block, from each configured node, the one in use first.
+
+        A node that has another block at this height counts as one that does not answer.
+        """
         ...
 
     def suspect(self) -> None:
@@ -266,6 +285,45 @@ class NodeReader:
             block_number=quantity(answers[0]),
         )
 
+    async def escrow_balances(
+        self, tokens: Sequence[str], number: int, block_hash: str
+    ) -> list[list[EscrowBalance] | RpcError]:
+        """See `ChainReader.escrow_balances`."""
+        client = await self._nodes.primary()
+        answers: list[list[EscrowBalance] | RpcError] = [
+            await self._escrow_balances(client, tokens, number, block_hash)
+        ]
+        for other in await self._nodes.others():
+            try:
+                answers.append(
+                    other
+                    if isinstance(other, RpcError)
+                    else await self._escrow_balances(other, tokens, number, block_hash)
+                )
+            except RpcError as problem:
+                answers.append(problem)
+        return answers
+
+    async def _escrow_balances(
+        self, client: RpcClient, tokens: Sequence[str], number: int, block_hash: str
+    ) -> list[EscrowBalance]:
+        height = hex(number)
+        requests = [RpcRequest("eth_getBlockByNumber", (height, False))]
+        for token in tokens:
+            requests += [
+                RpcRequest("eth_getBalance", (self._escrow, height))
+                if token == NATIVE_TOKEN
+                else _read(token, balance_of_calldata(self._escrow), height),
+                _read(self._escrow, accrued_fees_calldata(token), height),
+            ]
+        block, *words = _raise_first(await client.batch(requests))
+        if _hash(block) != block_hash:
+            raise RpcBadAnswer(f"the node has another block {number}")
+        return [
+            EscrowBalance(token, quantity(held) if token == NATIVE_TOKEN else _word(held), _word(fees))
+            for token, held, fees in zip(tokens, words[::2], words[1::2], strict=True)
+        ]
+
     def suspect(self) -> None:
         """See `ChainReader.suspect`."""
         self._nodes.suspect()
@@ -373,8 +431,8 @@ def _block(answer: dict[str, Any], escrow_bits: int) -> Block:
         raise RpcBadAnswer(f"a block without what a block has: {problem!r}") from problem
 
 
-def _read(contract: str, calldata: bytes) -> RpcRequest:
-    return RpcRequest("eth_call", ({"to": contract, "data": f"0x{calldata.hex()}"}, "latest"))
+def _read(contract: str, calldata: bytes, block: str = "latest") -> RpcRequest:
+    return RpcRequest("eth_call", ({"to": contract, "data": f"0x{calldata.hex()}"}, block))
 
 
 def _word(answer: Any) -> int:

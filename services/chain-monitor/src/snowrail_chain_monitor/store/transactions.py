@@ -160,6 +160,36 @@ async def newest_block(database: Database, chain_id: int, up_to: int) -> tuple[i
     return (row["block_number"], row["block_hash"]) if row else None
 
 
+async def has_changed(database: Database, chain_id: int, up_to: int, since_version: int) -> bool:
+    """Whether anything was told since a version about a block up to a height."""
+    row = await database.fetch_row(
+        "SELECT 1 FROM chain_transaction WHERE chain_id = $1 AND version > $3 AND block_number <= $2 LIMIT 1",
+        chain_id,
+        up_to,
+        since_version,
+    )
+    return row is not None
+
+
+async def final_logs(
+    database: Database, chain_id: int, above: int, up_to: int, blocks: int
+) -> list[tuple[int, EscrowLog]]:
+    """Return final logs with their heights, in chain order, of the next so many blocks that have any."""
+    rows = await database.fetch(
+        "SELECT block_number, logs FROM chain_transaction"
+        " WHERE chain_id = $1 AND status = 'final' AND block_number > $2 AND logs <> '[]' AND block_number <="
+        " (SELECT max(block_number) FROM (SELECT DISTINCT block_number FROM chain_transaction"
+        "  WHERE chain_id = $1 AND status = 'final' AND block_number > $2 AND block_number <= $3"
+        "  AND logs <> '[]' ORDER BY block_number LIMIT $4) AS next)",
+        chain_id,
+        above,
+        up_to,
+        blocks,
+    )
+    logs = [(row["block_number"], EscrowLog.model_validate(part)) for row in rows for part in row["logs"]]
+    return sorted(logs, key=lambda entry: (entry[0], entry[1].log_index))
+
+
 async def open_logs(
     database: Database, chain_id: int, first: int, last: int
 ) -> tuple[dict[int, str], list[tuple[str, str, EscrowLog]]]:

@@ -1,5 +1,6 @@
 """What chain-monitor is made of."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from snowrail_chain.config import ChainConfig
 from snowrail_chain.cursor import RangeSize
 from snowrail_chain_monitor.balances import Balances
 from snowrail_chain_monitor.clients import ChainReader, HeadListener
+from snowrail_chain_monitor.escrow_book import KnownBook
 from snowrail_chain_monitor.gas_prices import GasPrices
 from snowrail_chain_monitor.settings import Settings
 from snowrail_kit.clock import Clock
@@ -26,6 +28,8 @@ class Follower:
     size: RangeSize
     node_is_up: bool = True
     lacking_since: datetime | None = None
+    book: KnownBook = field(default_factory=KnownBook)
+    book_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     executors: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

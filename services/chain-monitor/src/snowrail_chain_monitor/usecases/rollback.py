@@ -6,6 +6,7 @@ from snowrail_chain.cursor import AncestorSearch
 from snowrail_chain.rpc import RpcError
 from snowrail_chain_monitor import metrics
 from snowrail_chain_monitor.domain import Block
+from snowrail_chain_monitor.settings import MissingOpinion
 from snowrail_chain_monitor.store import positions, transactions
 from snowrail_chain_monitor.store.positions import Cursor, StoredBlock
 from snowrail_chain_monitor.usecases.facts import count, tell
@@ -114,26 +115,28 @@ def _note(follower: Follower, cursor: Cursor, number: int) -> None:
 
 
 async def _is_contested(parts: Parts, follower: Follower, cursor: Cursor) -> bool:
-    """Whether another node still has the block up to which everything was told as final.
+    """Whether nobody else says that the newest final block has left the chain.
 
-    One node's word is not enough to take back what two had agreed on.
+    One node's word is not enough to take back what two had agreed on: neither against another that still has
+    the block, nor, unless that is allowed, while no other answers.
     """
     number = cursor.final_number
     stored = await positions.stored_hashes(parts.database, cursor.chain_id, [number])
     _, *others = await follower.reader.opinions([number], number, number)
-    keep = [
-        opinion
-        for opinion in others
-        if not isinstance(opinion, RpcError) and opinion.hashes[number] == stored.get(number, "")
-    ]
-    metrics.DISAGREEMENT.labels(follower.label).set(bool(keep))
-    if not keep:
+    heard = [opinion for opinion in others if not isinstance(opinion, RpcError)]
+    keeps = any(opinion.hashes[number] == stored.get(number, "") for opinion in heard)
+    silent = bool(others) and not heard and parts.settings.missing_opinion is MissingOpinion.HOLD
+    metrics.DISAGREEMENT.labels(follower.label).set(keeps)
+    if not keeps and not silent:
         return False
-    problem = f"one node has left final block {number}, another still has it"
+    problem = f"one node has left final block {number}, " + (
+        "another still has it" if keeps else "no other answers"
+    )
     if cursor.held_reason != problem:
-        log.error("nodes do not agree on a rollback", chain=cursor.chain_id, block=number)
+        log.error("a rollback is held", chain=cursor.chain_id, block=number, problem=problem)
+    metrics.FINALITY_HELD.labels(follower.label).set(1)
     await positions.note_finality(
-        parts.database, cursor.chain_id, (number, problem), cursor.endpoints_answering, parts.clock.now()
+        parts.database, cursor.chain_id, (number, problem), len(heard) + 1, parts.clock.now()
     )
     return True
 
