@@ -65,11 +65,12 @@ service: Service[ServiceSettings, None] = Service("fraud", ServiceSettings, comp
 
 
 async def prepare(database: TestDatabase) -> None:
-    """Make the chassis's tables and the one of the hop."""
+    """Make the chassis's tables, the one of the hop, and the mark of the naive way."""
     connection = await asyncpg.connect(database.owner_url, ssl=False)
     for statement in (
         *chassis_statements(),
         "CREATE TABLE effect (payment_id uuid PRIMARY KEY, amount numeric)",
+        "ALTER TABLE outbox ADD COLUMN sent_at timestamptz",
     ):
         await connection.execute(statement)
     await connection.close()
@@ -162,9 +163,9 @@ async def _handle_one(bus: Bus, pool: Any, message: Msg) -> None:
             int(message.headers["snowrail-sequence"]),
         )
         await connection.execute("INSERT INTO effect VALUES ($1, $2)", event.payment_id, event.amount)
-        await connection.execute(
+        row = await connection.fetchrow(
             "INSERT INTO outbox (event_id, subject, sequence_key, aggregate_id, aggregate_version, payload)"
-            " VALUES ($1, $2, $2, $3, 0, $4)",
+            " VALUES ($1, $2, $2, $3, 0, $4) RETURNING position, created_at",
             event_id,
             answer.subject,
             str(event.payment_id),
@@ -175,7 +176,9 @@ async def _handle_one(bus: Bus, pool: Any, message: Msg) -> None:
     body = answer.model_dump_json().encode()
     await bus.publish(OutgoingMessage(event_id, answer.subject, answer.subject, headers, body))
     async with pool.acquire() as connection:
-        await connection.execute("UPDATE outbox SET sent_at = now() WHERE event_id = $1", event_id)
+        await connection.execute(
+            "UPDATE outbox SET sent_at = now() WHERE position = $1 AND created_at = $2", *row
+        )
     await message.ack()
 
 

@@ -233,17 +233,22 @@ async def check_bus(connections: dict[str, asyncpg.Connection], finished: bool) 
         producer = service.replace("_", "-")
         for row in await connection.fetch("SELECT sequence_key, last FROM outbox_sequence"):
             given[producer, row["sequence_key"]] = row["last"]
-        unsent = await connection.fetchval("SELECT count(*) FROM outbox WHERE sent_at IS NULL")
+        unsent = await connection.fetchval("SELECT count(*) FROM outbox_unsent")
         parked = await connection.fetchval("SELECT count(*) FROM parked_message")
+        unnumbered = await connection.fetchval(
+            "SELECT count(*) FROM outbox WHERE position NOT IN (SELECT position FROM outbox_number)"
+        )
         dead = await connection.fetchval("SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL")
         if finished and unsent:
             wrong.append(f"{service}: {unsent} events were not published")
+        if finished and unnumbered:
+            wrong.append(f"{service}: {unnumbered} events were passed over")
         if finished and parked:
             wrong.append(f"{service}: {parked} messages still wait")
         if dead:
             wrong.append(f"{service}: {dead} dead letters")
         gaps = await connection.fetch(
-            "SELECT sequence_key FROM outbox WHERE sequence IS NOT NULL GROUP BY sequence_key"
+            "SELECT sequence_key FROM outbox_number GROUP BY sequence_key"
             " HAVING count(DISTINCT sequence) <> max(sequence) - min(sequence) + 1"
             " OR count(*) <> count(DISTINCT sequence)"
         )

@@ -86,7 +86,7 @@ def relay_scenario(settings: ServiceSettings) -> Callable[..., Awaitable[None]]:
         database, bus, relay = await open_relay(settings)
         begin()
         running = asyncio.ensure_future(relay.run())
-        while await database.fetch("SELECT 1 FROM outbox WHERE sent_at IS NULL LIMIT 1"):  # noqa: ASYNC110
+        while await database.fetch("SELECT 1 FROM outbox_unsent LIMIT 1"):  # noqa: ASYNC110
             await asyncio.sleep(0.002)
         end()
         relay.stop()
@@ -125,7 +125,7 @@ async def settled(database: Database, commands: int) -> bool:
     """Whether every command had its effect and its answer is out."""
     row = await database.fetch_row(
         "SELECT (SELECT count(*) FROM effect) AS effects,"
-        " (SELECT count(*) FROM outbox WHERE sent_at IS NOT NULL) AS sent"
+        " (SELECT count(*) FROM outbox) - (SELECT count(*) FROM outbox_unsent) AS sent"
     )
     return row is not None and (row["effects"], row["sent"]) == (commands, commands)
 

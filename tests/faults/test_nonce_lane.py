@@ -112,7 +112,7 @@ async def is_done(runtime: Runtime[Settings], chain: DevChain, commanded: int) -
     row = await runtime.database.fetch_row(
         "SELECT count(*) FILTER (WHERE state = 'executed') AS executed,"
         " count(*) FILTER (WHERE state = 'included') AS included,"
-        " (SELECT count(*) FROM outbox WHERE sent_at IS NULL) AS unsent FROM item"
+        " (SELECT count(*) FROM outbox_unsent) AS unsent FROM item"
     )
     assert row is not None, "an aggregate always returns a row"
     if row["included"]:

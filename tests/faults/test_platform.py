@@ -281,7 +281,7 @@ async def where_things_are(world: World) -> dict[str, Any]:
         found[service] = {row[0]: row[1] for row in rows}
     for service in world.stack.settings.services:
         if service.has_database:
-            unsent = await world.value(service.name, "SELECT count(*) FROM outbox WHERE sent_at IS NULL")
+            unsent = await world.value(service.name, "SELECT count(*) FROM outbox_unsent")
             parked = await world.value(service.name, "SELECT count(*) FROM parked_message")
             dead = await world.value(service.name, "SELECT count(*) FROM dead_letter")
             if unsent or parked or dead:
@@ -291,9 +291,7 @@ async def where_things_are(world: World) -> dict[str, Any]:
 
 async def wait_until_quiet(world: World) -> None:
     """Wait until every outbox is empty and nothing waits, so that the checker may ask for everything."""
-    query = (
-        "SELECT (SELECT count(*) FROM outbox WHERE sent_at IS NULL) + (SELECT count(*) FROM parked_message)"
-    )
+    query = "SELECT (SELECT count(*) FROM outbox_unsent) + (SELECT count(*) FROM parked_message)"
     services = [service.name for service in world.stack.settings.services if service.has_database]
     calm = 0
     async with asyncio.timeout(90):

@@ -9,13 +9,16 @@ import orjson
 import pytest
 
 from snowrail_events import FraudAssessedV1
+from snowrail_kit.database import Connection
 from snowrail_kit.ids import TimeOrderedIds
+from snowrail_kit.relay import GAP_KEEP_SECONDS
 from snowrail_kit.sequences import Sequences
 from snowrail_kit.service import Runtime
 from snowrail_kit.settings import ServiceSettings
+from snowrail_kit.unit_of_work import Transaction, write_outbox
 from snowrail_testkit import Broker, FakeClock, eventually
 
-ROWS = "SELECT sequence, sent_at IS NOT NULL AS sent FROM outbox ORDER BY position"
+ROWS = "SELECT position, sequence FROM outbox LEFT JOIN outbox_number USING (position) ORDER BY position"
 
 
 async def open_runtime(settings: ServiceSettings) -> Runtime[ServiceSettings]:
@@ -30,11 +33,14 @@ async def emit(runtime: Runtime[ServiceSettings], count: int) -> None:
     """Commit events."""
     async with runtime.transaction() as tx:
         for _ in range(count):
-            tx.emit(
-                FraudAssessedV1(
-                    payment_id=uuid4(), score_thousandths=0, decision="allow", reasons=(), assessed_at=tx.now
-                )
-            )
+            tx.emit(an_event(tx.now))
+
+
+def an_event(now: datetime) -> FraudAssessedV1:
+    """Return one of the events that are committed."""
+    return FraudAssessedV1(
+        payment_id=uuid4(), score_thousandths=0, decision="allow", reasons=(), assessed_at=now
+    )
 
 
 async def announced(broker: Broker, runtime: Runtime[ServiceSettings]) -> Any:
@@ -57,7 +63,7 @@ async def relay_all(runtime: Runtime[ServiceSettings]) -> None:
     relaying = asyncio.create_task(runtime.relay.run())
 
     async def sent() -> bool:
-        return not await runtime.database.fetch("SELECT 1 FROM outbox WHERE sent_at IS NULL")
+        return not await runtime.database.fetch("SELECT 1 FROM outbox_unsent")
 
     await eventually(sent)
     runtime.relay.stop()
@@ -73,7 +79,7 @@ async def test_events_are_numbered_densely_over_batches(
     await emit(runtime, 3)
     await relay_all(runtime)
     rows = await runtime.database.fetch(ROWS)
-    assert [(row["sequence"], row["sent"]) for row in rows] == [(number, True) for number in range(1, 9)]
+    assert [row["sequence"] for row in rows] == list(range(1, 9))
     assert await runtime.database.fetch("SELECT 1 FROM outbox_flight") == []
     assert await announced(broker, runtime) == {"fraud.assessed.v1": [1, 8]}
     await broker.probe.collect(FraudAssessedV1, 8)
@@ -107,11 +113,88 @@ async def test_what_a_dead_relay_left_in_flight_goes_out_under_its_numbers(
     later = await open_runtime(settings)
     await emit(later, 2)
     await relay_all(later)
-    rows = await later.database.fetch("SELECT position, sequence, sent_at FROM outbox ORDER BY position")
+    rows = await later.database.fetch(ROWS)
     given = dict(zip(before[0]["positions"], before[0]["sequences"], strict=True))
     assert {row["position"]: row["sequence"] for row in rows[:4]} == given
     assert [row["sequence"] for row in rows] == [1, 2, 3, 4, 5, 6]
-    assert all(row["sent_at"] for row in rows)
     assert await announced(broker, later) == {"fraud.assessed.v1": [1, 6]}
     await later.bus.close()
     await later.database.close()
+
+
+async def test_an_event_that_is_committed_after_later_ones_is_found(
+    broker: Broker, settings: ServiceSettings
+) -> None:
+    runtime = await open_runtime(settings)
+    relaying = asyncio.create_task(runtime.relay.run())
+    async with runtime.database.transaction() as slow:
+        await write_one(runtime, slow)
+        await emit(runtime, 2)
+        await broker.probe.collect(FraudAssessedV1, 2)
+        gaps = await runtime.database.fetch("SELECT position FROM outbox_gap")
+        assert [row["position"] for row in gaps] == [1]
+    await broker.probe.collect(FraudAssessedV1, 3)
+    runtime.relay.stop()
+    await asyncio.wait_for(relaying, 20)
+    assert await runtime.database.fetch("SELECT 1 FROM outbox_gap") == []
+    rows = await runtime.database.fetch(ROWS)
+    assert [(row["position"], row["sequence"]) for row in rows] == [(1, 3), (2, 1), (3, 2)]
+    await runtime.bus.close()
+    await runtime.database.close()
+
+
+async def test_a_position_that_nobody_will_fill_is_forgotten(
+    broker: Broker, settings: ServiceSettings
+) -> None:
+    runtime = await open_runtime(settings)
+    async with runtime.database.connection() as connection:
+        rolled_back = connection.transaction()
+        await rolled_back.start()
+        await write_one(runtime, connection)
+        await rolled_back.rollback()
+    await emit(runtime, 1)
+    await relay_all(runtime)
+    assert len(await runtime.database.fetch("SELECT 1 FROM outbox_gap")) == 1
+    assert await runtime.database.fetch("SELECT 1 FROM outbox_unsent") == []
+    old = "UPDATE outbox_gap SET noticed_at = noticed_at - make_interval(secs => $1)"
+    await runtime.database.fetch(old, GAP_KEEP_SECONDS)
+    await runtime.bus.close()
+    await runtime.database.close()
+    later = await open_runtime(settings)
+    await emit(later, 1)
+    await relay_all(later)
+    assert await later.database.fetch("SELECT 1 FROM outbox_gap") == []
+    assert await announced(broker, later) == {"fraud.assessed.v1": [1, 2]}
+    await later.bus.close()
+    await later.database.close()
+
+
+async def test_old_events_go_with_their_numbers_unless_they_were_not_sent(
+    broker: Broker, settings: ServiceSettings
+) -> None:
+    runtime = await open_runtime(settings)
+    aged = "UPDATE outbox SET created_at = created_at - make_interval(days => 40)"
+    await emit(runtime, 2)
+    await runtime.database.fetch(aged)
+    await relay_all(runtime)
+    await emit(runtime, 1)
+    await runtime.database.fetch(f"{aged} WHERE position = 3")
+    await runtime.database.fetch("SELECT outbox_maintain(1, 30)")
+    assert [row["position"] for row in await runtime.database.fetch(ROWS)] == [3]
+    await runtime.bus.close()
+    await runtime.database.close()
+    later = await open_runtime(settings)
+    await relay_all(later)
+    await emit(later, 1)
+    await later.database.fetch("SELECT outbox_maintain(1, 30)")
+    assert [row["position"] for row in await later.database.fetch(ROWS)] == [4]
+    assert await announced(broker, later) == {"fraud.assessed.v1": [4, 3]}
+    await later.bus.close()
+    await later.database.close()
+
+
+async def write_one(runtime: Runtime[ServiceSettings], connection: Connection) -> None:
+    """Write an event to the outbox within a transaction that goes on."""
+    tx = Transaction(connection, runtime.clock.now(), runtime.ids)
+    tx.emit(an_event(tx.now))
+    await write_outbox(connection, tx.outgoing)

@@ -62,6 +62,16 @@ async def test_only_what_is_not_known_freshly_is_asked(clock: FakeClock) -> None
     assert reader.asked[2:] == [([BOB], [])]
 
 
+async def test_a_fresh_answer_uses_nothing_known_and_is_known_from_then_on(clock: FakeClock) -> None:
+    reader = FakeReader()
+    balances = balances_of(reader, clock)
+    await balances.read(1, [ALICE], [])
+    reader.block_number = 101
+    assert (await balances.read(1, [ALICE], [], is_fresh=True)).block_number == 101
+    assert (await balances.read(1, [ALICE], [])).block_number == 101
+    assert len(reader.asked) == 2
+
+
 async def test_no_more_answers_are_kept_than_allowed(clock: FakeClock) -> None:
     reader = FakeReader()
     balances = balances_of(reader, clock, max_entries=2)

@@ -23,6 +23,8 @@ _STATEMENTS = (
         CHECK ((author = 'snowrail') = (in_reply_to IS NOT NULL AND card IS NOT NULL AND card_id IS NOT NULL))
     )
     """,
+    # cards are rewritten often: kept in the row, not compressed and set apart
+    "ALTER TABLE message SET (toast_tuple_target = 8160)",
     "CREATE INDEX message_history ON message (user_id, posted_at DESC, message_id DESC)",
     "CREATE INDEX message_card ON message (card_id) WHERE card_id IS NOT NULL",
     """
@@ -88,7 +90,8 @@ _STATEMENTS = (
         offer jsonb NOT NULL,
         next_step jsonb,
         refunded numeric(78, 0),
-        card_version bigint NOT NULL DEFAULT 0
+        card_version bigint NOT NULL DEFAULT 0,
+        card_essence bytea
     )
     """,
     "CREATE INDEX intent_of_user ON intent (user_id, intent_id)",

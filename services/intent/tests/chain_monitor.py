@@ -18,6 +18,7 @@ class ChainMonitorEmulator:
     Attributes:
         balances: atoms by (address, token address); whatever is not named is plenty.
         allowances: atoms by (owner, token address).
+        block_number: block that all of it is read at.
         world: chain to read instead, when there is one.
         is_available: whether it answers at all.
         questions: bodies of the questions so far.
@@ -28,6 +29,7 @@ class ChainMonitorEmulator:
         self.balances: dict[tuple[str, str], int] = {}
         self.allowances: dict[tuple[str, str], int] = {}
         self.gas_price = GAS_PRICE
+        self.block_number = 1
         self.world: EscrowWorld | None = None
         self.is_available = True
         self.questions: list[dict[str, Any]] = []
@@ -66,7 +68,7 @@ class ChainMonitorEmulator:
                 "balances": [str(await self._balance(query)) for query in body["queries"]],
                 "allowances": [str(await self._allowance(query)) for query in body["allowances"]],
                 "gas_price": str(self.gas_price if self.world is None else await self._gas_price()),
-                "block_number": 1,
+                "block_number": self.block_number,
             }
         )
 

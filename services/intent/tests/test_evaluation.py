@@ -55,6 +55,20 @@ def inputs(**changes: Any) -> Inputs:
             Status.AWAITING_FUNDS,
             "insufficient_funds",
         ),
+        ({}, {"balance": 2_000, "allowance": 2_000, "in_flight": 1_000}, Status.DUE, None),
+        ({}, {"balance": 1_999, "allowance": 2_000, "in_flight": 1_000}, Status.DELAYED, "earlier_payments"),
+        ({}, {"balance": 2_000, "allowance": 1_999, "in_flight": 1_000}, Status.DELAYED, "earlier_payments"),
+        (
+            {"order_safety_buffer": 5},
+            {"balance": 2_004, "allowance": 2_000, "in_flight": 1_000},
+            Status.DELAYED,
+            "earlier_payments",
+        ),
+        ({"deposit": 1_000}, {"balance": 0, "allowance": 0, "in_flight": 5_000}, Status.DUE, None),
+        ({"not_before": LATER}, {"in_flight": 1_000}, Status.ARMED, None),
+        ({}, {"is_stale": True}, Status.ARMED, None),
+        ({"status": Status.AWAITING_FUNDS}, {"is_stale": True}, Status.AWAITING_FUNDS, None),
+        ({}, {"is_stale": True, "now": NOW + timedelta(days=1)}, Status.EXPIRED, "expired"),
         ({"order_safety_buffer": 5}, {"balance": 1_004}, Status.AWAITING_FUNDS, "insufficient_funds"),
     ],
 )
@@ -102,6 +116,7 @@ def test_the_record_holds_the_inputs() -> None:
         "balance": None,
         "allowance": "1000",
         "gas_price": "7",
+        "in_flight": "0",
         "deposit": "0",
         "max_gas_price": "35",
         "not_before": LATER.isoformat(),
@@ -123,6 +138,7 @@ UNPAID = [Status.ARMED, Status.DELAYED, Status.AWAITING_FUNDS, Status.AWAITING_A
     gas_price=st.none() | st.integers(0, 70),
     after_seconds=st.integers(-10, 90_000),
     buffer=st.integers(0, 100),
+    in_flight=st.integers(0, 300),
 )
 def test_nothing_becomes_due_unless_the_chain_would_execute_it(
     status: Status,
@@ -133,9 +149,10 @@ def test_nothing_becomes_due_unless_the_chain_would_execute_it(
     gas_price: int | None,
     after_seconds: int,
     buffer: int,
+    in_flight: int,
 ) -> None:
     intent = a_signed_intent(status=status, paused=paused, deposit=deposit, order_safety_buffer=buffer)
-    seen = Inputs(NOW + timedelta(seconds=after_seconds), balance, allowance, gas_price)
+    seen = Inputs(NOW + timedelta(seconds=after_seconds), balance, allowance, gas_price, in_flight)
     verdict = evaluate(intent, seen, PACE)
     state = intent.state
     for event in verdict.events:
@@ -147,8 +164,9 @@ def test_nothing_becomes_due_unless_the_chain_would_execute_it(
         assert seen.now < intent.expires_at
         assert gas_price is not None
         assert gas_price <= intent.order.max_gas_price
-        assert wallet + buffer == 0 or (balance is not None and balance >= wallet + buffer)
-        assert wallet == 0 or (allowance is not None and allowance >= wallet)
+        taken = in_flight if wallet else 0
+        assert wallet + buffer == 0 or (balance is not None and balance - taken >= wallet + buffer)
+        assert wallet == 0 or (allowance is not None and allowance - in_flight >= wallet)
 
 
 def looked_at(intent: Intent, now: datetime) -> datetime | None:

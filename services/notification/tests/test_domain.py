@@ -64,6 +64,7 @@ STATUSES = (
         (UNSEEN, IntentState(3, "armed", None), False, False, [News.READY]),
         (IntentState(2, "armed", None), IntentState(3, "due", None), False, False, []),
         (AWAITING, IntentState(2, "delayed", "gas"), False, False, [News.READY, News.DELAYED]),
+        (AWAITING, IntentState(2, "delayed", "earlier_payments"), False, False, [News.READY]),
         (AWAITING, IntentState(2, "awaiting_approval", "approval_missing"), False, False, [News.DELAYED]),
         (AWAITING, IntentState(2, "awaiting_funds", None), False, False, [News.FUNDS_MISSING]),
         (IntentState(2, "due", None), IntentState(3, "due", "outcome_unknown"), False, False, [News.DELAYED]),

@@ -233,7 +233,7 @@ async def settled(broker: Broker, running: RunningService) -> None:
 
     async def is_quiet() -> bool:
         row = await running.runtime.database.fetch_row(
-            "SELECT (SELECT count(*) FROM outbox WHERE sent_at IS NULL)"
+            "SELECT (SELECT count(*) FROM outbox_unsent)"
             " + (SELECT count(*) FROM item WHERE state NOT IN ('executed', 'failed')) AS busy"
         )
         return row["busy"] == 0

@@ -32,6 +32,8 @@ TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
 _JSONB_VERSION = b"\x01"
 _CONNECT_TIMEOUT_SECONDS = 5.0
 _ACQUIRE_TIMEOUT_SECONDS = 10.0
+TRANSACTION_TIMEOUT_SECONDS = 300
+"""No transaction of a service is open longer; the server ends it."""
 
 
 def _decode_numeric(text: str) -> int | Decimal:
@@ -87,6 +89,7 @@ class Database:
             server_settings={
                 "statement_timeout": str(int(self._statement_timeout_seconds * 1000)),
                 "idle_in_transaction_session_timeout": "60000",
+                "transaction_timeout": str(TRANSACTION_TIMEOUT_SECONDS * 1000),
                 "jit": "off",
                 # what is worked on lies in memory or on solid disks: sets of keys are looked up in indexes
                 "random_page_cost": "1.1",

@@ -1,12 +1,13 @@
-"""The outbox relay: numbers, publishes and marks what use cases committed (money-safety rules 4, 6, 7).
+"""The outbox relay: numbers, publishes and forgets what use cases committed (money-safety rules 4, 6, 7).
 
-The numbers of a batch are committed, as one row of `outbox_flight`, before it is published, and written into
-its events when they are marked as sent: each event's row is written twice, not three times. A relay that
+An event's row is written once. The numbers of a batch are committed, in rows of `outbox_number` and as one
+row of `outbox_flight`, before it is published; the flight ends with the next batch's numbers. A relay that
 begins publishes first what is in flight, under the numbers it has.
 
 One relay per database is active, holding a session advisory lock on the connection it works with; the
-others wait. It claims unsent rows rather than reading past a position, because commit order is not
-position order.
+others wait. It reads past the position it has seen. Commit order is not position order, so every position
+that it passes without seeing its row is kept as a gap, and looked for until no transaction that could fill
+it can still be open.
 """
 
 import asyncio
@@ -14,13 +15,12 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 
 import structlog
 from opentelemetry import context as otel_context
 
 from snowrail_kit.bus import EVENTS_STREAM, FEED_STREAM, PUBLISH_ERRORS, Bus, OutgoingMessage, encode_headers
-from snowrail_kit.database import TRANSIENT_ERRORS, Connection, Database, Row
+from snowrail_kit.database import TRANSACTION_TIMEOUT_SECONDS, TRANSIENT_ERRORS, Connection, Database, Row
 from snowrail_kit.delivery import Envelope
 from snowrail_kit.telemetry import OUTBOX_UNSENT, RELAY_SECONDS, RELAYED, context_of
 
@@ -31,6 +31,8 @@ _IDLE_POLL_FIRST_SECONDS = 0.05
 _IDLE_POLL_LAST_SECONDS = 1.0
 _FAILURE_PAUSE_SECONDS = 0.5
 _LOCK_RETRY_SECONDS = 2.0
+GAP_KEEP_SECONDS = 2 * TRANSACTION_TIMEOUT_SECONDS
+"""Beyond this, whoever took a position has committed it or never will."""
 
 _IN_FLIGHT = """
 SELECT outbox.position, outbox.created_at, event_id, subject, sequence_key, flying.sequence, aggregate_id,
@@ -40,26 +42,25 @@ JOIN outbox ON outbox.position = flying.position AND outbox.created_at = flying.
 ORDER BY outbox.position
 """
 
-_MARKED = """
-marked AS (
-    UPDATE outbox SET sequence = landed.sequence, sent_at = now()
-    FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS landed (position, created_at, sequence)
-    WHERE outbox.position = landed.position AND outbox.created_at = landed.created_at
-          AND outbox.created_at BETWEEN $4 AND $5  -- looks at one partition's index, and no further
-), ended AS (
-    DELETE FROM outbox_flight
-)
+_LAND = """
+WITH landed AS (DELETE FROM outbox_flight) SELECT set_config('synchronous_commit', 'off', true)
 """
+"""Losing this in a crash only has its batch published again, under the same ids and numbers."""
 
-_MARK = f"WITH {_MARKED} SELECT set_config('synchronous_commit', 'off', true)"
-"""Losing a mark in a crash only has its batch published again, under the same ids and numbers."""
-
-_MARK_AND_NUMBER = f"""
-WITH {_MARKED}, claimed AS MATERIALIZED (
-    SELECT unsent.*, row_number() OVER (PARTITION BY sequence_key ORDER BY position) AS offset_in_key
-    FROM (SELECT position, created_at, event_id, subject, sequence_key, aggregate_id, aggregate_version,
-                 causation_id, traceparent, payload
-          FROM outbox WHERE sent_at IS NULL AND position <> ALL ($1) ORDER BY position LIMIT $6) AS unsent
+_NUMBER = """
+WITH landed AS (
+    DELETE FROM outbox_flight
+), claimed AS MATERIALIZED (
+    SELECT found.*, row_number() OVER (PARTITION BY sequence_key ORDER BY position) AS offset_in_key
+    FROM (
+        (SELECT position, created_at, event_id, subject, sequence_key, aggregate_id, aggregate_version,
+                causation_id, traceparent, payload
+         FROM outbox WHERE position > $1 ORDER BY position LIMIT $2)
+        UNION ALL
+        (SELECT position, created_at, event_id, subject, sequence_key, aggregate_id, aggregate_version,
+                causation_id, traceparent, payload
+         FROM outbox_gap JOIN outbox USING (position) ORDER BY position LIMIT $2)
+    ) AS found
 ), counted AS (
     SELECT sequence_key, count(*) AS rows FROM claimed GROUP BY sequence_key
 ), counters AS (
@@ -70,28 +71,26 @@ WITH {_MARKED}, claimed AS MATERIALIZED (
 ), numbered AS MATERIALIZED (
     SELECT claimed.*, counters.last - counted.rows + offset_in_key AS sequence
     FROM claimed JOIN counters USING (sequence_key) JOIN counted USING (sequence_key)
+), numbers AS (
+    INSERT INTO outbox_number (sequence_key, sequence, position, created_at)
+    SELECT sequence_key, sequence, position, created_at FROM numbered
 ), flight AS (
     INSERT INTO outbox_flight (positions, created_ats, sequence_keys, sequences)
     SELECT array_agg(position), array_agg(created_at), array_agg(sequence_key), array_agg(sequence)
     FROM numbered HAVING count(*) > 0
+), filled AS (
+    DELETE FROM outbox_gap
+    WHERE position IN (SELECT position FROM claimed) OR noticed_at < now() - make_interval(secs => $3)
+), passed AS (
+    INSERT INTO outbox_gap (position, noticed_at)
+    SELECT skipped, now() FROM generate_series($1 + 1, (SELECT max(position) FROM claimed)) AS skipped
+    WHERE skipped NOT IN (SELECT position FROM claimed)
+), progress AS (
+    UPDATE outbox_progress SET seen = (SELECT max(position) FROM claimed)
+    WHERE seen < (SELECT max(position) FROM claimed)
 )
 SELECT * FROM numbered ORDER BY position
-"""  # noqa: S608 - made of constants
-
-
-_Marks = tuple[list[int], list[datetime], list[int], datetime | None, datetime | None]
-
-
-def _marks(rows: Sequence[Row]) -> _Marks:
-    """Return which rows a batch holds, their numbers, and when the first and the last were written."""
-    written = [row["created_at"] for row in rows]
-    return (
-        [row["position"] for row in rows],
-        written,
-        [row["sequence"] for row in rows],
-        min(written, default=None),
-        max(written, default=None),
-    )
+"""
 
 
 def outgoing(row: Row, producer: str, deduplicate: bool = True) -> OutgoingMessage:
@@ -157,21 +156,23 @@ class Relay:
         return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", RELAY_LOCK))
 
     async def _relay(self, connection: Connection) -> None:
-        """Number, commit, publish, mark, batch after batch; the mark goes with the next batch's numbers."""
+        """Number, commit, publish, batch after batch; a flight ends with the next batch's numbers."""
         pause = _IDLE_POLL_FIRST_SECONDS
         rows = await connection.fetch(_IN_FLIGHT)
+        seen = int(await connection.fetchval("SELECT seen FROM outbox_progress") or 0)
         while True:
             started = time.monotonic()
             if rows:
                 await self._publish(rows)
                 pause = _IDLE_POLL_FIRST_SECONDS
                 if not self._wakeup.is_set():
-                    await connection.execute(_MARK, *_marks(rows))
+                    await connection.execute(_LAND)
                     rows = []
             self._wakeup.clear()
-            rows = await connection.fetch(_MARK_AND_NUMBER, *_marks(rows), self._batch_rows)
+            rows = await connection.fetch(_NUMBER, seen, self._batch_rows, GAP_KEEP_SECONDS)
             OUTBOX_UNSENT.set(len(rows))
             if rows:
+                seen = max(seen, rows[-1]["position"])
                 RELAY_SECONDS.observe(time.monotonic() - started)
                 continue
             if self._stopping:

@@ -8,19 +8,29 @@ _STATEMENTS = (
         event_id uuid NOT NULL,
         subject text NOT NULL,
         sequence_key text NOT NULL,
-        sequence bigint,
         aggregate_id text NOT NULL,
         aggregate_version bigint NOT NULL,
         causation_id uuid,
         traceparent text,
         payload bytea NOT NULL,
-        sent_at timestamptz,
-        PRIMARY KEY (created_at, position)
+        PRIMARY KEY (position, created_at)
     ) PARTITION BY RANGE (created_at)
     """,
-    "CREATE TABLE outbox_default PARTITION OF outbox DEFAULT",
-    "CREATE INDEX outbox_unsent ON outbox (position) WHERE sent_at IS NULL",
-    "CREATE INDEX outbox_numbered ON outbox (sequence_key, sequence) WHERE sequence IS NOT NULL",
+    # payloads are read once, soon: kept in the row, not compressed and set apart
+    "CREATE TABLE outbox_default PARTITION OF outbox DEFAULT WITH (toast_tuple_target = 8160)",
+    """
+    CREATE TABLE outbox_number (
+        sequence_key text NOT NULL,
+        sequence bigint NOT NULL,
+        position bigint NOT NULL,
+        created_at timestamptz NOT NULL,
+        PRIMARY KEY (sequence_key, sequence, created_at)
+    ) PARTITION BY RANGE (created_at)
+    """,
+    "CREATE TABLE outbox_number_default PARTITION OF outbox_number DEFAULT",
+    "CREATE TABLE outbox_progress (seen bigint NOT NULL)",
+    "INSERT INTO outbox_progress (seen) VALUES (0)",
+    "CREATE TABLE outbox_gap (position bigint PRIMARY KEY, noticed_at timestamptz NOT NULL)",
     """
     CREATE TABLE outbox_flight (
         positions bigint[] NOT NULL,
@@ -28,6 +38,12 @@ _STATEMENTS = (
         sequence_keys text[] NOT NULL,
         sequences bigint[] NOT NULL
     )
+    """,
+    """
+    CREATE VIEW outbox_unsent AS
+    SELECT position, created_at FROM outbox WHERE position > (SELECT seen FROM outbox_progress)
+    UNION ALL SELECT position, created_at FROM outbox_gap JOIN outbox USING (position)
+    UNION ALL SELECT * FROM (SELECT unnest(positions), unnest(created_ats) FROM outbox_flight) AS flying
     """,
     "CREATE TABLE outbox_sequence (sequence_key text PRIMARY KEY, last bigint NOT NULL)",
     """
@@ -107,28 +123,32 @@ _STATEMENTS = (
     CREATE FUNCTION outbox_maintain(ahead_days integer, keep_days integer) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
     DECLARE
+        parent text;
         day date;
-        partition record;
-        unsent boolean;
+        partition text;
+        oldest_unsent timestamptz;
     BEGIN
-        FOR day IN SELECT current_date + n FROM generate_series(1, ahead_days) AS n LOOP
-            IF to_regclass('outbox_' || to_char(day, 'YYYYMMDD')) IS NULL THEN
-                EXECUTE format('CREATE TABLE %I PARTITION OF outbox FOR VALUES FROM (%L) TO (%L)',
-                               'outbox_' || to_char(day, 'YYYYMMDD'), day, day + 1);
-            END IF;
+        SELECT min(created_at) INTO oldest_unsent FROM outbox_unsent;
+        FOREACH parent IN ARRAY ARRAY['outbox_number', 'outbox'] LOOP
+            FOR day IN SELECT current_date + n FROM generate_series(1, ahead_days) AS n LOOP
+                partition := parent || '_' || to_char(day, 'YYYYMMDD');
+                IF to_regclass(partition) IS NULL THEN
+                    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)'
+                                   ' WITH (toast_tuple_target = 8160)', partition, parent, day, day + 1);
+                END IF;
+            END LOOP;
+            FOR partition, day IN
+                SELECT relname, to_date(right(relname, 8), 'YYYYMMDD')
+                FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+                WHERE inhparent = parent::regclass AND relname ~ '_[0-9]{8}$'
+            LOOP
+                IF day < current_date - keep_days AND day + 1 <= coalesce(oldest_unsent, now()) THEN
+                    EXECUTE format('DROP TABLE %I', partition);
+                END IF;
+            END LOOP;
+            EXECUTE format('DELETE FROM %I WHERE created_at < least($1, $2)', parent || '_default')
+                USING current_date - keep_days, oldest_unsent;
         END LOOP;
-        FOR partition IN
-            SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-            WHERE inhparent = 'outbox'::regclass AND relname ~ '^outbox_[0-9]{8}$'
-              AND relname < 'outbox_' || to_char(current_date - keep_days, 'YYYYMMDD')
-        LOOP
-            EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I WHERE sent_at IS NULL)', partition.relname)
-                INTO unsent;
-            IF NOT unsent THEN
-                EXECUTE format('DROP TABLE %I', partition.relname);
-            END IF;
-        END LOOP;
-        DELETE FROM outbox_default WHERE sent_at IS NOT NULL AND created_at < current_date - keep_days;
     END $$
     """,
 )

@@ -37,23 +37,18 @@ WITH flying AS (
     GROUP BY sequence_key
 )
 SELECT counter.sequence_key,
-       coalesce((SELECT min(sequence) FROM outbox
-                 WHERE outbox.sequence_key = counter.sequence_key AND sequence IS NOT NULL),
-                flying.lowest, counter.last + 1) AS lowest,
+       coalesce((SELECT min(sequence) FROM outbox_number WHERE sequence_key = counter.sequence_key),
+                counter.last + 1) AS lowest,
        coalesce(flying.lowest - 1, counter.last) AS highest
 FROM outbox_sequence AS counter LEFT JOIN flying USING (sequence_key)
 """
 
 _KEPT = """
-SELECT event_id, created_at, subject, sequence_key, sequence, aggregate_id, aggregate_version, causation_id,
-       traceparent, payload
-FROM outbox WHERE sequence_key = $1 AND sequence = ANY($2::bigint[])
-UNION ALL
-SELECT event_id, created_at, subject, sequence_key, flying.sequence, aggregate_id, aggregate_version,
+SELECT event_id, outbox.created_at, subject, outbox.sequence_key, sequence, aggregate_id, aggregate_version,
        causation_id, traceparent, payload
-FROM outbox_flight, unnest(positions, created_ats, sequences) AS flying (position, created_on, sequence)
-JOIN outbox ON outbox.position = flying.position AND outbox.created_at = flying.created_on
-WHERE sequence_key = $1 AND flying.sequence = ANY($2::bigint[])
+FROM outbox_number JOIN outbox
+  ON outbox.position = outbox_number.position AND outbox.created_at = outbox_number.created_at
+WHERE outbox_number.sequence_key = $1 AND sequence = ANY($2::bigint[])
 ORDER BY sequence LIMIT $3
 """
 

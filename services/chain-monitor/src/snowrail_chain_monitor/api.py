@@ -54,11 +54,12 @@ class AllowanceQuestion(BaseModel):
 
 
 class BalancesRequest(BaseModel):
-    """Balances and allowances on one chain."""
+    """Balances and allowances on one chain; a fresh answer uses nothing that was read before."""
 
     model_config = ConfigDict(extra="forbid")
 
     chain_id: int = Field(gt=0, lt=2**53)
+    fresh: bool = False
     queries: list[BalanceQuestion] = Field(default=[], max_length=MAX_QUERIES)
     allowances: list[AllowanceQuestion] = Field(default=[], max_length=MAX_QUERIES)
 
@@ -190,6 +191,7 @@ async def read_balances(request: BalancesRequest, parts: ServiceParts) -> Balanc
             AllowanceQuery(_address(item.owner), _token(chain, item.token), _address(item.spender))
             for item in request.allowances
         ],
+        request.fresh,
     )
     return BalancesAnswer(
         balances=[str(atoms) for atoms in funds.balances],

@@ -40,11 +40,16 @@ class Balances:
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 
     async def read(
-        self, chain_id: int, balances: Sequence[BalanceQuery], allowances: Sequence[AllowanceQuery]
+        self,
+        chain_id: int,
+        balances: Sequence[BalanceQuery],
+        allowances: Sequence[AllowanceQuery],
+        is_fresh: bool = False,
     ) -> Funds:
         """Return balances and allowances in the order of the questions.
 
-        `block_number` of the answer is the oldest block that any part of it was read at.
+        A fresh answer uses nothing that was read before. `block_number` of the answer is the oldest block
+        that any part of it was read at.
 
         Raises:
             UnknownChain: The chain is not configured.
@@ -57,7 +62,9 @@ class Balances:
         known = {
             query: entry
             for query in (*balances, *allowances, _GAS_PRICE)
-            if (entry := self._entries.get((chain_id, query))) is not None and entry.until > now
+            if not is_fresh
+            and (entry := self._entries.get((chain_id, query))) is not None
+            and entry.until > now
         }
         lacking_balances = list(dict.fromkeys(query for query in balances if query not in known))
         lacking_allowances = list(dict.fromkeys(query for query in allowances if query not in known))

@@ -42,7 +42,11 @@ class ChainQuestion:
 
 @dataclass(frozen=True, slots=True)
 class ChainReading:
-    """One chain at a block or a few: atoms by wallet, gas price in wei."""
+    """One chain at a block or a few: atoms by wallet, gas price in wei.
+
+    Attributes:
+        block_number: the oldest block that a part of it was read at.
+    """
 
     block_number: int
     gas_price: int
@@ -87,7 +91,7 @@ class HttpChainMonitor:
         for start in range(MAX_QUERIES, len(wallets), MAX_QUERIES):
             more = await self._read(question, wallets[start : start + MAX_QUERIES])
             reading = ChainReading(
-                block_number=more.block_number,
+                block_number=min(reading.block_number, more.block_number),
                 gas_price=more.gas_price,
                 balances={**reading.balances, **more.balances},
                 allowances={**reading.allowances, **more.allowances},
@@ -99,6 +103,7 @@ class HttpChainMonitor:
         allowances = [wallet for wallet in wallets if wallet in question.allowances]
         body = {
             "chain_id": question.chain_id,
+            "fresh": True,
             "queries": [{"address": wallet.address, "token": wallet.token} for wallet in balances],
             "allowances": [
                 {"owner": wallet.address, "token": wallet.token, "spender": question.escrow}

@@ -25,9 +25,11 @@ DEFAULT_SETTINGS: Mapping[str, str] = {
     "fsync": "on",
     "synchronous_commit": "on",
     "wal_compression": "on",
-    "max_wal_size": "1GB",
+    # after each checkpoint every page is logged whole once: seldom ones are cheaper than quick recovery
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
     # tables grow from nothing within minutes: plans made for empty ones must not be kept for long
-    "autovacuum_naptime": "10s",
+    "autovacuum_naptime": "30s",
     "password_encryption": "scram-sha-256",
     "timezone": "UTC",
     "log_min_duration_statement": "1000",

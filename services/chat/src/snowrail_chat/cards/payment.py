@@ -1,5 +1,9 @@
 """The card of a payment, from its preview to its end; updated in place."""
 
+import hashlib
+
+import orjson
+
 from snowrail_chain.eip712 import Order, typed_data
 from snowrail_chat.cards.wording import (
     duration,
@@ -24,6 +28,17 @@ _WALLET_ACTIONS = {
 }
 _HANDLING_SECONDS = 2
 """What deciding and sending take, on top of the chain's own time."""
+
+
+_VALUED_ROWS = frozenset({"Amount", "Network fee", "Platform fee", "Total", "Changed"})
+
+
+def essence(card: Card) -> bytes:
+    """Return what tells two states of a card apart for a person: not its version, nor what prices do."""
+    wire = card.to_wire()
+    del wire["version"]
+    wire["rows"] = [row for row in wire["rows"] if row["label"] not in _VALUED_ROWS]
+    return hashlib.sha256(orjson.dumps(wire)).digest()[:16]
 
 
 def payment_card(view: IntentView, quotes: Quotes) -> Card:

@@ -16,6 +16,7 @@ _REASONS = {
     "cancelled_on_chain": "Cancelled on the chain: it can never execute.",
     "chain_unavailable": "The chain does not answer; it is tried again.",
     "deposit_to_return": "The escrow still holds a deposit of yours; take it back.",
+    "earlier_payments": "It waits until your earlier payments have taken their part of the wallet.",
     "expired": "It was not executed before it expired.",
     "fraud_blocked": "The fraud check refused it; nothing moved.",
     "funding_confirming": "Your deposit is in a block and becomes final shortly.",

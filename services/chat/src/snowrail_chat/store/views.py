@@ -1,6 +1,7 @@
 """Intents and payments as their events tell them: reading."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -59,17 +60,28 @@ ORDER BY asked.ordinal, moved.changed_at DESC, moved.payment_id
 """
 
 
-async def next_cards(tx: Transaction, intent_ids: set[UUID]) -> list[IntentView]:
-    """Return intents whose cards are made anew, each with its next card version."""
-    await tx.execute(
-        "UPDATE intent SET card_version = card_version + 1 WHERE intent_id = ANY($1::uuid[])",
-        list(intent_ids),
-    )
+async def next_cards(tx: Transaction, intent_ids: set[UUID]) -> list[tuple[IntentView, bytes | None]]:
+    """Return intents whose cards may change, each with its next card version and its card's essence."""
     rows = await tx.fetch(
         f"SELECT {_VIEW_COLUMNS} FROM intent {_LATEST_PAYMENT} WHERE intent.intent_id = ANY($1::uuid[])",
         list(intent_ids),
     )
-    return [_view(row) for row in rows]
+    return [
+        (replace(view, card_version=view.card_version + 1), row["card_essence"])
+        for row in rows
+        for view in [_view(row)]
+    ]
+
+
+async def save_cards(tx: Transaction, essences: Mapping[UUID, bytes]) -> None:
+    """Count new versions of the cards of intents, and keep their essences."""
+    await tx.execute(
+        "UPDATE intent SET card_version = card_version + 1, card_essence = new.essence"
+        " FROM unnest($1::uuid[], $2::bytea[]) AS new (intent_id, essence)"
+        " WHERE intent.intent_id = new.intent_id",
+        list(essences),
+        list(essences.values()),
+    )
 
 
 async def matching(

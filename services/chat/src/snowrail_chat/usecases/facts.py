@@ -6,7 +6,7 @@ from typing import Any, TypeVar, get_args
 from uuid import UUID
 
 from snowrail_chat.cards.answers import refusal_card
-from snowrail_chat.cards.payment import payment_card
+from snowrail_chat.cards.payment import essence, payment_card
 from snowrail_chat.domain.cards import Action, Card, Style
 from snowrail_chat.domain.commands import parse, render
 from snowrail_chat.domain.errors import CommandError
@@ -235,19 +235,33 @@ def _newest(deliveries: Iterable[D]) -> dict[UUID, D]:
 
 
 async def _show(tx: Transaction, parts: Parts, shown: _Shown) -> None:
-    """Make the cards of intents anew: in place, and as the answers to lines that waited for them."""
+    """Make the cards of intents anew: in place, and as the answers to lines that waited for them.
+
+    A card that would say what it already says is left alone, unless a line waits for it.
+    """
     causes = shown.causes
     if not causes:
         return
     quotes = await replies.load_quotes(tx, parts)
-    cards = {view.intent_id: payment_card(view, quotes) for view in await views.next_cards(tx, set(causes))}
+    requests = await messages.answer_requests(tx, _together(shown.answered))
+    asked = {request.intent_id for request, _ in requests}
+    cards: dict[UUID, Card] = {}
+    essences: dict[UUID, bytes] = {}
+    for view, known in await views.next_cards(tx, set(causes)):
+        card = payment_card(view, quotes)
+        told = essence(card)
+        if told != known or view.intent_id in asked:
+            cards[view.intent_id], essences[view.intent_id] = card, told
+    if not cards:
+        return
+    await views.save_cards(tx, essences)
     answers: list[Reply] = []
     reply_causes: dict[UUID, Delivery[Any]] = {}
-    for request, asked_at in await messages.answer_requests(tx, _together(shown.answered)):
+    for request, asked_at in requests:
         answers.append(Reply(request.message_id, request.user_id, cards[request.intent_id]))
         reply_causes[request.message_id] = causes[request.intent_id]
         ANSWER_SECONDS.labels(_COMMANDS[request.command]).observe((tx.now - asked_at).total_seconds())
-    card_causes = {cards[intent_id].card_id: cause for intent_id, cause in causes.items()}
+    card_causes = {card.card_id: causes[intent_id] for intent_id, card in cards.items()}
     sent = {reply.card.card_id for reply in answers}
     await replies.update(tx, list(cards.values()), card_causes, sent)
     await replies.send(tx, answers, reply_causes)

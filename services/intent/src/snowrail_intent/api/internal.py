@@ -13,8 +13,8 @@ from snowrail_intent.domain.refusals import Refusal
 from snowrail_intent.domain.wallet_transactions import Purpose, wallet_transactions
 from snowrail_intent.parts import Parts
 from snowrail_intent.store import intents as intent_store
-from snowrail_intent.usecases.authorise import read_for_intents, wallet_of
 from snowrail_intent.usecases.create import ChainUnread
+from snowrail_intent.usecases.readings import as_read, read_for_intents
 from snowrail_kit.problems import not_found
 
 router = APIRouter(prefix="/internal/intents", tags=["internal"])
@@ -63,4 +63,4 @@ async def _allowance(intent: Intent, parts: Parts) -> int:
     reading = (await read_for_intents([intent], parts)).of(intent.chain_id)
     if reading is None:
         raise problem_of(ChainUnread(intent.chain_id))
-    return reading.allowances[wallet_of(intent)]
+    return reading.allowances[as_read(intent.wallet)]

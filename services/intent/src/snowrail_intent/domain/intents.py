@@ -11,6 +11,15 @@ from snowrail_intent.domain.states import WAITING, IntentEvent, State, Status, a
 from snowrail_kit.ids import derived_id
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class PayingWallet:
+    """An account on a chain and a token that it pays with, both as EIP-55 addresses."""
+
+    chain_id: int
+    address: str
+    token: str
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """One intent as its row and the row of its current order hold it.
@@ -75,6 +84,16 @@ class Intent:
     def covered_by_deposit(self) -> bool:
         """Whether the escrow itself holds what the next execution takes."""
         return self.deposit >= self.order.amount + self.order.max_fee
+
+    @property
+    def wallet(self) -> PayingWallet:
+        """What the payer pays from where no deposit covers it."""
+        return PayingWallet(self.chain_id, self.order.payer, self.order.token)
+
+    @property
+    def taken_from_wallet(self) -> int:
+        """Atoms that the next execution takes from the payer's wallet rather than from a deposit."""
+        return 0 if self.covered_by_deposit else self.order.amount + self.order.max_fee
 
     @property
     def payment_id(self) -> UUID:

@@ -70,6 +70,7 @@ class Circumstances:
     Attributes:
         balance: atoms of the token in the payer's wallet.
         allowance: atoms the escrow may move; 0 for the native coin.
+        promised: atoms that the payer's other authorised intents will take from the wallet.
         gas_price: wei.
         gas: estimated gas of the execution.
         is_repeated: whether the same payment was asked for within the duplicate window.
@@ -85,6 +86,7 @@ class Circumstances:
     token: TokenConfig
     balance: int
     allowance: int
+    promised: int
     gas_price: int
     gas: int
     is_repeated: bool
@@ -215,7 +217,7 @@ def create_intent(
         signature=None,
         deposit=0,
         chain_cancelled=False,
-        approval_amount=approval_needed(order, seen.allowance),
+        approval_amount=approval_needed(order, seen.allowance, seen.promised),
         next_occurrence=0,
         not_before=request.not_before,
         expires_at=expires_at,
@@ -230,11 +232,11 @@ def create_intent(
     return pace.scheduled(draft, seen.now)
 
 
-def approval_needed(order: Order, allowance: int) -> int:
+def approval_needed(order: Order, allowance: int, promised: int) -> int:
     """Return the allowance in atoms to ask for, or 0; what other orders rely on stays granted."""
-    if int(order.token, 16) == 0 or allowance >= order.amount + order.max_fee:
+    if int(order.token, 16) == 0 or allowance - promised >= order.amount + order.max_fee:
         return 0
-    return allowance + order.amount + order.max_fee
+    return max(allowance, promised) + order.amount + order.max_fee
 
 
 def is_same_request(request: CreateRequest, intent: Intent) -> bool:

@@ -5,7 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from snowrail_chain.eip712 import Order
-from snowrail_intent.domain.intents import Intent
+from snowrail_intent.domain.evaluation import EARLIER_PAYMENTS
+from snowrail_intent.domain.intents import Intent, PayingWallet
 from snowrail_intent.domain.states import Status
 from snowrail_kit.database import Connection, Row
 
@@ -258,4 +259,24 @@ async def check_now(connection: Connection, chain_id: int, gas_price: int, now: 
         gas_price,
         now,
         limit,
+    )
+
+
+async def check_released(connection: Connection, wallets: Iterable[PayingWallet], now: datetime) -> None:
+    """Have intents looked at now that waited for payments of these wallets to end."""
+    asked = sorted(wallets)
+    await connection.execute(
+        """
+        UPDATE intent SET next_check_at = $4 WHERE intent_id IN (
+            SELECT intent_id FROM intent
+            JOIN unnest($1::bigint[], $2::text[], $3::text[]) AS wallet (chain_id, address, token)
+              ON payer = address AND token_address = wallet.token AND intent.chain_id = wallet.chain_id
+            WHERE status = 'delayed' AND reason = $5 AND NOT paused AND next_check_at > $4
+            ORDER BY intent_id FOR UPDATE OF intent SKIP LOCKED)
+        """,
+        [wallet.chain_id for wallet in asked],
+        [wallet.address for wallet in asked],
+        [wallet.token for wallet in asked],
+        now,
+        EARLIER_PAYMENTS,
     )

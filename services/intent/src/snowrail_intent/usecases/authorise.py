@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from snowrail_events import IntentAuthoriseV1
-from snowrail_intent.clients import ChainReading, Readings, Wallet, read_chains
-from snowrail_intent.domain.evaluation import Inputs
+from snowrail_intent.clients import Readings
 from snowrail_intent.domain.intents import Intent
 from snowrail_intent.domain.refusals import Refusal
 from snowrail_intent.domain.signatures import Authorisation, check_authorisation
@@ -13,7 +12,8 @@ from snowrail_intent.domain.states import IntentEvent
 from snowrail_intent.parts import Parts
 from snowrail_intent.store import intents as intent_store
 from snowrail_intent.usecases import outgoing
-from snowrail_intent.usecases.create import ChainUnread, question_about
+from snowrail_intent.usecases.create import ChainUnread
+from snowrail_intent.usecases.readings import read_for_intents
 from snowrail_intent.usecases.work import Work
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
@@ -31,33 +31,6 @@ async def read_for_ids(intent_ids: Iterable[UUID], parts: Parts) -> Readings:
     async with parts.database.connection() as connection:
         intents = await intent_store.find(connection, intent_ids)
     return await read_for_intents(intents.values(), parts)
-
-
-async def read_for_intents(intents: Iterable[Intent], parts: Parts) -> Readings:
-    """Read balances and allowances of the payers of intents: one question per chain."""
-    wallets: dict[int, set[Wallet]] = {}
-    for intent in intents:
-        wallets.setdefault(intent.chain_id, set()).add(wallet_of(intent))
-    questions = [
-        question_about(parts.chains.chain(chain_id), asked) for chain_id, asked in sorted(wallets.items())
-    ]
-    return await read_chains(parts.monitor, questions)
-
-
-def wallet_of(intent: Intent) -> Wallet:
-    """Return the wallet that an intent is paid from."""
-    return Wallet(intent.order.payer, intent.order.token)
-
-
-def inputs_of(intent: Intent, reading: ChainReading, work: Work) -> Inputs:
-    """Return what an intent is judged by, of what was read of its chain."""
-    wallet = wallet_of(intent)
-    return Inputs(
-        now=work.now,
-        balance=reading.balances.get(wallet),
-        allowance=reading.allowances.get(wallet),
-        gas_price=reading.gas_price,
-    )
 
 
 async def authorise(
@@ -94,6 +67,7 @@ async def authorise_all(
     """Judge signatures in order, and store and announce what follows."""
     work = Work(tx, parts.pace)
     await work.lock({item.intent_id for item in given})
+    await work.lock_wallets(work.intents.values(), readings)
     outcomes: list[AuthoriseOutcome] = []
     for item, request_id, cause in zip(given, request_ids, causes, strict=True):
         intent = work.intents.get(item.intent_id)
@@ -109,6 +83,6 @@ async def authorise_all(
         armed = intent.after(tx.now, IntentEvent.AUTHORISED, signature=signature)
         work.put(armed, cause)
         work.answer(intent.intent_id, request_id)
-        outcomes.append(work.judge(armed, inputs_of(armed, reading, work)))
+        outcomes.append(work.judge(armed, work.inputs_of(armed, reading)))
     await work.write()
     return outcomes

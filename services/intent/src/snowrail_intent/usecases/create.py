@@ -8,8 +8,8 @@ from uuid import UUID
 from snowrail_chain.addresses import AddressError, parse_address
 from snowrail_chain.config import ChainConfig, InvalidTokenId, TokenConfig, UnknownChain, UnknownToken
 from snowrail_events import IntentCreateV1
-from snowrail_intent.clients import ChainQuestion, Readings, Wallet, read_chains
-from snowrail_intent.domain.intents import Intent
+from snowrail_intent.clients import Readings
+from snowrail_intent.domain.intents import Intent, PayingWallet
 from snowrail_intent.domain.limits import Spent
 from snowrail_intent.domain.refusals import Refusal
 from snowrail_intent.domain.requests import (
@@ -23,7 +23,9 @@ from snowrail_intent.domain.requests import (
 from snowrail_intent.parts import Parts
 from snowrail_intent.store import intents as intent_store
 from snowrail_intent.store import projections
+from snowrail_intent.store import wallets as wallet_store
 from snowrail_intent.usecases import outgoing
+from snowrail_intent.usecases.readings import as_read, read_wallets
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
 
@@ -69,24 +71,14 @@ async def prepare_create(deliveries: list[Delivery[IntentCreateV1]], parts: Part
 
 async def read_for_requests(requests: Iterable[CreateRequest], parts: Parts) -> Readings:
     """Read what requests will be judged by; what is malformed is left to be refused."""
-    wallets: dict[int, set[Wallet]] = {}
+    wallets: set[PayingWallet] = set()
     for request in requests:
         found = find_token(request.token, parts)
         if isinstance(found, Refusal) or not _is_address(request.payer):
             continue
         chain, token = found
-        wallets.setdefault(chain.chain_id, set()).add(Wallet(request.payer, token.address))
-    questions = [
-        question_about(parts.chains.chain(chain_id), asked) for chain_id, asked in sorted(wallets.items())
-    ]
-    return await read_chains(parts.monitor, questions)
-
-
-def question_about(chain: ChainConfig, wallets: Iterable[Wallet]) -> ChainQuestion:
-    """Return the question for balances, and for allowances of what is not the native coin."""
-    asked = frozenset(wallets)
-    tokens = frozenset(wallet for wallet in asked if int(wallet.token, 16) != 0)
-    return ChainQuestion(chain.chain_id, chain.escrow, balances=asked, allowances=tokens)
+        wallets.add(PayingWallet(chain.chain_id, request.payer, token.address))
+    return await read_wallets(wallets, parts)
 
 
 def find_token(token_id: str, parts: Parts) -> tuple[ChainConfig, TokenConfig] | Refusal:
@@ -135,6 +127,8 @@ class _Seen:
     recent_terms: set[UUID]
     paid_recipients: dict[UUID, set[str]]
     spent: dict[tuple[UUID, str], Spent]
+    promised: dict[PayingWallet, int] = field(default_factory=dict[PayingWallet, int])
+    paid_blocks: dict[PayingWallet, int] = field(default_factory=dict[PayingWallet, int])
     gas: dict[UUID, int] = field(default_factory=dict[UUID, int])
 
     def spent_by(self, user_id: UUID, token: str) -> Spent:
@@ -163,7 +157,7 @@ async def create_all(
     An id that is known returns its first intent, when it was made of the same request. Only intents that
     were not there before are announced.
     """
-    seen = await _look(requests, tx, parts)
+    seen = await _look(requests, tx, parts, readings)
     outcomes: list[CreateOutcome] = []
     created: list[tuple[CreateRequest, Intent]] = []
     causes_of_created: list[Delivery[IntentCreateV1] | None] = []
@@ -185,7 +179,9 @@ async def create_all(
     return outcomes
 
 
-async def _look(requests: Sequence[CreateRequest], tx: Transaction, parts: Parts) -> _Seen:
+async def _look(
+    requests: Sequence[CreateRequest], tx: Transaction, parts: Parts, readings: Readings
+) -> _Seen:
     # the lock on users makes limits and duplicates of one user a matter of one transaction at a time
     users = {request.user_id for request in requests}
     accounts = await projections.lock_users(tx.connection, users)
@@ -202,9 +198,27 @@ async def _look(requests: Sequence[CreateRequest], tx: Transaction, parts: Parts
         ),
         spent=spent,
     )
+    await _look_at_wallets(seen, requests, tx, parts, readings)
     for (user_id, _), used in spent.items():
         seen.gas[user_id] = seen.gas.get(user_id, 0) + used.gas
     return seen
+
+
+async def _look_at_wallets(
+    seen: _Seen, requests: Sequence[CreateRequest], tx: Transaction, parts: Parts, readings: Readings
+) -> None:
+    blocks: dict[PayingWallet, int] = {}
+    for request in requests:
+        found = find_token(request.token, parts)
+        if isinstance(found, Refusal) or found[1].is_native:
+            continue
+        chain, token = found
+        reading = readings.of(chain.chain_id)
+        if reading is not None:
+            blocks[PayingWallet(chain.chain_id, request.payer, token.address)] = reading.block_number
+    if blocks:
+        seen.promised = await wallet_store.fetch_promised(tx.connection, blocks)
+        seen.paid_blocks = await wallet_store.find_paid_blocks(tx.connection, blocks)
 
 
 def _judge(
@@ -220,14 +234,17 @@ def _judge(
     reading = readings.of(chain.chain_id)
     if reading is None:
         return check_addresses(request, account) or ChainUnread(chain.chain_id)
-    wallet = Wallet(request.payer, token.address)
+    wallet = PayingWallet(chain.chain_id, request.payer, token.address)
+    if reading.block_number < seen.paid_blocks.get(wallet, 0):
+        return ChainUnread(chain.chain_id)
     circumstances = Circumstances(
         now=tx.now,
         account=account,
         chain=chain,
         token=token,
-        balance=reading.balances.get(wallet, 0),
-        allowance=reading.allowances.get(wallet, 0),
+        balance=reading.balances.get(as_read(wallet), 0),
+        allowance=reading.allowances.get(as_read(wallet), 0),
+        promised=seen.promised.get(wallet, 0),
         gas_price=reading.gas_price,
         gas=parts.gas_of(token),
         is_repeated=request.terms_key in seen.recent_terms,

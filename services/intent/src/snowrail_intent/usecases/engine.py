@@ -13,7 +13,7 @@ from snowrail_intent.store import facts as fact_store
 from snowrail_intent.store import intents as intent_store
 from snowrail_intent.store import occurrences as occurrence_store
 from snowrail_intent.store import projections
-from snowrail_intent.usecases.authorise import inputs_of, read_for_intents
+from snowrail_intent.usecases.readings import read_for_intents
 from snowrail_intent.usecases.work import Work
 from snowrail_kit.unit_of_work import Transaction
 
@@ -32,6 +32,7 @@ async def evaluate_due(parts: Parts) -> bool:
         work = Work(tx, parts.pace)
         await work.lock_free(intent.intent_id for intent in candidates)
         known = {intent.intent_id: intent.version for intent in candidates}
+        await work.lock_wallets(work.intents.values(), readings)
         unchanged = [item for item in work.intents.values() if item.version == known[item.intent_id]]
         cancelled = [item for item in unchanged if item.status is Status.DUE and item.chain_cancelled]
         await _conclude_cancellations(cancelled, work, tx)
@@ -59,7 +60,7 @@ def _look_at(intent: Intent, readings: Readings, work: Work) -> None:
     elif reading is None:
         work.look_later(intent, record(intent, Inputs(now=work.now), CHAIN_UNAVAILABLE))
     else:
-        work.judge(intent, inputs_of(intent, reading, work))
+        work.judge(intent, work.inputs_of(intent, reading))
 
 
 async def _conclude_cancellations(cancelled: Sequence[Intent], work: Work, tx: Transaction) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from snowrail_chain.config import parse_token_id
 from snowrail_events import (
     PaymentBlockedV1,
     PaymentCancelledV1,
@@ -9,10 +10,14 @@ from snowrail_events import (
     PaymentSucceededV1,
     PaymentUpdatedV1,
 )
+from snowrail_intent.domain.intents import PayingWallet
 from snowrail_intent.domain.payments import OccurrenceStatus, PaymentFact, apply_payment
+from snowrail_intent.domain.states import Status
 from snowrail_intent.parts import Parts
+from snowrail_intent.store import intents as intent_store
 from snowrail_intent.store import occurrences as occurrence_store
 from snowrail_intent.store import projections
+from snowrail_intent.store import wallets as wallet_store
 from snowrail_intent.usecases.work import Work
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
@@ -38,6 +43,13 @@ async def record_success(
         _fact(item.event, OccurrenceStatus.SUCCEEDED, "succeeded", item.event.tx_hash) for item in deliveries
     ]
     await _record(facts, tx, parts)
+    blocks = [
+        (PayingWallet(token.chain_id, item.event.payer, token.address), item.event.block_number)
+        for item in deliveries
+        if not (token := parse_token_id(item.event.token)).is_native
+    ]
+    if blocks:
+        await wallet_store.raise_paid_blocks(tx.connection, blocks)
     paid = [(item.event.user_id, item.event.recipient) for item in deliveries]
     await projections.add_paid_recipients(tx.connection, paid, tx.now)
 
@@ -81,6 +93,7 @@ async def _record(facts: Sequence[PaymentFact], tx: Transaction, parts: Parts) -
     work = Work(tx, parts.pace)
     await work.lock({fact.intent_id for fact in facts})
     occurrences = await occurrence_store.find_by_payment(tx.connection, {fact.payment_id for fact in facts})
+    released: set[PayingWallet] = set()
     for fact in facts:
         occurrence = occurrences.get(fact.payment_id)
         if occurrence is None or occurrence.intent_id != fact.intent_id:
@@ -93,4 +106,8 @@ async def _record(facts: Sequence[PaymentFact], tx: Transaction, parts: Parts) -
         work.keep(occurrences[fact.payment_id])
         if following is not intent:
             work.put(following)
+            if intent.status is Status.DUE and following.status is not Status.DUE and not intent.is_native:
+                released.add(intent.wallet)
     await work.write()
+    if released:
+        await intent_store.check_released(tx.connection, released, tx.now)

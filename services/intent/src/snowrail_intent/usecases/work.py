@@ -10,15 +10,18 @@ from typing import Any
 from uuid import UUID
 
 from snowrail_events.parts import UnsignedTransaction
+from snowrail_intent.clients import ChainReading, Readings
 from snowrail_intent.domain.evaluation import Evaluation, Inputs, evaluate, record
-from snowrail_intent.domain.intents import Intent, Pace, counts_against_limits
+from snowrail_intent.domain.intents import Intent, Pace, PayingWallet, counts_against_limits
 from snowrail_intent.domain.next_steps import next_step
 from snowrail_intent.domain.payments import Occurrence, open_occurrence
 from snowrail_intent.domain.states import Status
 from snowrail_intent.store import intents as intent_store
 from snowrail_intent.store import occurrences as occurrence_store
+from snowrail_intent.store import wallets as wallet_store
 from snowrail_intent.store.projections import SpendingChange, add_spending
 from snowrail_intent.usecases import outgoing
+from snowrail_intent.usecases.readings import as_read
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
 
@@ -46,6 +49,8 @@ class Work:
         self._occurrences: dict[UUID, Occurrence] = {}
         self._evaluations: list[Evaluation] = []
         self._answers: list[_Answer] = []
+        self._paid_blocks: dict[PayingWallet, int] = {}
+        self._in_flight: dict[PayingWallet, int] = {}
         self._causes: dict[UUID, Delivery[Any]] = {}
 
     @property
@@ -64,6 +69,31 @@ class Work:
     def _take(self, intents: dict[UUID, Intent]) -> None:
         self._locked.update(intents)
         self.intents.update(intents)
+
+    async def lock_wallets(self, intents: Iterable[Intent], readings: Readings) -> None:
+        """Lock the wallets that intents take tokens from, and see what their payments in flight take."""
+        wallets = {intent.wallet for intent in intents if intent.taken_from_wallet and not intent.is_native}
+        if not wallets:
+            return
+        self._paid_blocks = await wallet_store.lock(self._tx.connection, wallets)
+        blocks = {
+            wallet: reading.block_number
+            for wallet in wallets
+            if (reading := readings.of(wallet.chain_id)) is not None
+        }
+        self._in_flight = await wallet_store.fetch_in_flight(self._tx.connection, blocks)
+
+    def inputs_of(self, intent: Intent, reading: ChainReading) -> Inputs:
+        """Return what an intent is judged by, of what was read of its chain."""
+        wallet = as_read(intent.wallet)
+        return Inputs(
+            now=self.now,
+            balance=reading.balances.get(wallet),
+            allowance=reading.allowances.get(wallet),
+            gas_price=reading.gas_price,
+            in_flight=self._in_flight.get(intent.wallet, 0),
+            is_stale=reading.block_number < self._paid_blocks.get(intent.wallet, 0),
+        )
 
     def put(self, intent: Intent, cause: Delivery[Any] | None = None) -> Intent:
         """Take over a changed intent and set when the engine looks at it next."""
@@ -101,6 +131,8 @@ class Work:
             return intent
         if verdict.is_due:
             self._due.append(open_occurrence(following, inputs.now))
+            taken = self._in_flight.get(intent.wallet, 0) + intent.taken_from_wallet
+            self._in_flight[intent.wallet] = taken
         return self.put(following)
 
     def look_later(self, intent: Intent, evaluation: Evaluation | None = None) -> None:

@@ -21,6 +21,10 @@ class News(StrEnum):
     RETURNED = "returned"
 
 
+_SHORT_WAIT = "earlier_payments"
+"""It goes on by itself once the same wallet's payments in flight are final: no reason to call anybody."""
+
+
 @dataclass(frozen=True, slots=True)
 class IntentState:
     """An intent at a version. `reason` says why it waits or ended."""
@@ -47,7 +51,11 @@ def news(before: IntentState, after: IntentState, returns_deposit: bool, was_ref
     if after.status in _READY and before.status not in _READY:
         found.append(News.READY)
     changed = (after.status, after.reason) != (before.status, before.reason)
-    if changed and (after.status in ("delayed", "awaiting_approval") or after.reason in _WAITING_REASONS):
+    if (
+        changed
+        and after.reason != _SHORT_WAIT
+        and (after.status in ("delayed", "awaiting_approval") or after.reason in _WAITING_REASONS)
+    ):
         found.append(News.DELAYED)
     if after.status == "awaiting_funds" and before.status != "awaiting_funds":
         found.append(News.FUNDS_MISSING)
