@@ -24,8 +24,8 @@ TRANSACTIONS = 40
 EXECUTIONS = 50
 RANGE_BLOCKS = 250
 FETCHES = 4
-SAMPLES = 100
-PER_SECOND = 5
+SAMPLES = 60
+PER_SECOND = 2
 
 
 async def busy_chain(chain: DevChain, folder: Path) -> EscrowWorld:
@@ -120,10 +120,13 @@ async def test_block_to_event(
             mined.append((transaction_hash, time.monotonic()))
             await asyncio.sleep(1 / PER_SECOND)
         await eventually(lambda: _all_seen(seen, mined))
+    # where two blocks came within one pass, the first is final at once and never told as included
     included = [
-        1_000 * (seen[TransactionIncludedV1.subject, transaction_hash] - at)
+        1_000 * (told - at)
         for transaction_hash, at in mined[:SAMPLES]
+        if (told := seen.get((TransactionIncludedV1.subject, transaction_hash))) is not None
     ]
+    assert len(included) >= SAMPLES * 9 // 10
     final = [
         1_000 * (seen[TransactionFinalV1.subject, transaction_hash] - mined[place + 1][1])
         for place, (transaction_hash, _) in enumerate(mined[:SAMPLES])

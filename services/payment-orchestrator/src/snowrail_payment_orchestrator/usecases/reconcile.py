@@ -23,6 +23,8 @@ _ACTOR = "payment-orchestrator"
 async def reconcile(parts: Parts) -> None:
     """Compare every chain that is due, or whose ledger may have been late when it was last compared."""
     known = await reconciliation_store.records(parts.database)
+    if known and not _is_due(parts, known):
+        return
     try:
         chains = await parts.monitor.chains()
     except Unavailable as problem:
