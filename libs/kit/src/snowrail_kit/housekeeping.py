@@ -7,7 +7,7 @@ from snowrail_kit.database import Database
 from snowrail_kit.telemetry import DEAD_LETTERS_WAITING, PARKED
 
 OUTBOX_KEEP_DAYS = 30
-OUTBOX_AHEAD_DAYS = 7
+OUTBOX_AHEAD_DAYS = 2
 INBOX_KEEP_DAYS = 45
 """Longer than outbox and streams keep an event, so that no copy can come back after its row is gone."""
 _INBOX_DELETE_ROWS = 50_000

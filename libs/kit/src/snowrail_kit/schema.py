@@ -1,5 +1,8 @@
 """The chassis's own tables, created by each service's first migration."""
 
+_APPENDED = "autovacuum_vacuum_insert_threshold = -1"
+"""Rows that nobody changes are not worth a pass of the vacuum each time a fifth more has come."""
+
 _STATEMENTS = (
     """
     CREATE TABLE outbox (
@@ -17,7 +20,7 @@ _STATEMENTS = (
     ) PARTITION BY RANGE (created_at)
     """,
     # payloads are read once, soon: kept in the row, not compressed and set apart
-    "CREATE TABLE outbox_default PARTITION OF outbox DEFAULT WITH (toast_tuple_target = 8160)",
+    f"CREATE TABLE outbox_default PARTITION OF outbox DEFAULT WITH (toast_tuple_target = 8160, {_APPENDED})",
     """
     CREATE TABLE outbox_number (
         sequence_key text NOT NULL,
@@ -27,7 +30,7 @@ _STATEMENTS = (
         PRIMARY KEY (sequence_key, sequence, created_at)
     ) PARTITION BY RANGE (created_at)
     """,
-    "CREATE TABLE outbox_number_default PARTITION OF outbox_number DEFAULT",
+    f"CREATE TABLE outbox_number_default PARTITION OF outbox_number DEFAULT WITH ({_APPENDED})",
     "CREATE TABLE outbox_progress (seen bigint NOT NULL)",
     "INSERT INTO outbox_progress (seen) VALUES (0)",
     "CREATE TABLE outbox_gap (position bigint PRIMARY KEY, noticed_at timestamptz NOT NULL)",
@@ -57,6 +60,7 @@ _STATEMENTS = (
         PRIMARY KEY (consumer, event_id)
     )
     """,
+    f"ALTER TABLE inbox SET ({_APPENDED})",
     "CREATE INDEX inbox_numbered ON inbox (producer, sequence_key, sequence)",
     """
     CREATE TABLE inbox_watermark (
@@ -126,15 +130,18 @@ _STATEMENTS = (
         parent text;
         day date;
         partition text;
+        options text;
         oldest_unsent timestamptz;
     BEGIN
         SELECT min(created_at) INTO oldest_unsent FROM outbox_unsent;
         FOREACH parent IN ARRAY ARRAY['outbox_number', 'outbox'] LOOP
+            SELECT array_to_string(reloptions, ', ') INTO options
+            FROM pg_class WHERE oid = (parent || '_default')::regclass;
             FOR day IN SELECT current_date + n FROM generate_series(1, ahead_days) AS n LOOP
                 partition := parent || '_' || to_char(day, 'YYYYMMDD');
                 IF to_regclass(partition) IS NULL THEN
-                    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)'
-                                   ' WITH (toast_tuple_target = 8160)', partition, parent, day, day + 1);
+                    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L) WITH (%s)',
+                                   partition, parent, day, day + 1, options);
                 END IF;
             END LOOP;
             FOR partition, day IN

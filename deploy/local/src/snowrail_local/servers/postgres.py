@@ -21,7 +21,8 @@ INITDB_TIMEOUT_SECONDS = 60.0
 PROBE_TIMEOUT_SECONDS = 5.0
 DEFAULT_SETTINGS: Mapping[str, str] = {
     "max_connections": "300",
-    "shared_buffers": "256MB",
+    # beyond it, indexes of random ids are read from the system's cache page by page; used as tables grow
+    "shared_buffers": "1GB",
     "fsync": "on",
     "synchronous_commit": "on",
     "wal_compression": "on",
