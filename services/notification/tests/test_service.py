@@ -236,7 +236,8 @@ async def test_preferences_decide_what_is_told(
         answer = await notification.http.put("/preferences", json=body, headers=headers)
         assert answer.json()["enabled"] is (enabled or type_ == "security_alert")
     listed = (await notification.http.get("/preferences", headers=headers)).json()
-    assert {item["type"]: item["enabled"] for item in listed}["transaction_failed"] is False
+    in_app = {item["type"]: item["enabled"] for item in listed if item["channel"] == "in_app"}
+    assert in_app["transaction_failed"] is False
     await broker.probe.publish(build(PaymentUpdatedV1, user_id=user, step="submitted", token=TOKEN))
     await broker.probe.publish(build(PaymentFailedV1, user_id=user, token=TOKEN))
     await broker.probe.publish(build(DeviceSignedInV1, user_id=user, is_new=True))

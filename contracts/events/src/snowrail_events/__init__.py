@@ -1,9 +1,16 @@
 """Events and commands that services exchange: one module each, and a registry of them all."""
 
+from snowrail_events.alert_create_v1 import AlertCreateV1
+from snowrail_events.alert_delete_v1 import AlertDeleteV1
+from snowrail_events.alert_updated_v1 import AlertUpdatedV1
 from snowrail_events.base import Event
+from snowrail_events.chat_answered_v1 import ChatAnsweredV1
 from snowrail_events.chat_message_posted_v1 import ChatMessagePostedV1
+from snowrail_events.device_approve_v1 import DeviceApproveV1
+from snowrail_events.device_decided_v1 import DeviceDecidedV1
+from snowrail_events.device_deny_v1 import DeviceDenyV1
 from snowrail_events.device_signed_in_v1 import DeviceSignedInV1
-from snowrail_events.feed_event_v1 import FeedEventV1
+from snowrail_events.feed_event_v1 import PLATFORM_FEED, FeedEventV1
 from snowrail_events.fraud_assess_v1 import FraudAssessV1
 from snowrail_events.fraud_assessed_v1 import FraudAssessedV1
 from snowrail_events.fraud_reviewed_v1 import FraudReviewedV1
@@ -20,6 +27,10 @@ from snowrail_events.intent_rejected_v1 import IntentRejectedV1
 from snowrail_events.intent_resume_v1 import IntentResumeV1
 from snowrail_events.intent_updated_v1 import IntentUpdatedV1
 from snowrail_events.notification_mark_read_v1 import NotificationMarkReadV1
+from snowrail_events.notification_preferences_updated_v1 import NotificationPreferencesUpdatedV1
+from snowrail_events.notification_rejected_v1 import NotificationRejectedV1
+from snowrail_events.notification_set_preference_v1 import NotificationSetPreferenceV1
+from snowrail_events.notification_set_quiet_hours_v1 import NotificationSetQuietHoursV1
 from snowrail_events.payment_blocked_v1 import PaymentBlockedV1
 from snowrail_events.payment_cancelled_v1 import PaymentCancelledV1
 from snowrail_events.payment_failed_v1 import PaymentFailedV1
@@ -45,7 +56,14 @@ from snowrail_events.user_updated_v1 import UserUpdatedV1
 EVENTS: dict[str, type[Event]] = {
     event.subject: event
     for event in (
+        AlertCreateV1,
+        AlertDeleteV1,
+        AlertUpdatedV1,
+        ChatAnsweredV1,
         ChatMessagePostedV1,
+        DeviceApproveV1,
+        DeviceDecidedV1,
+        DeviceDenyV1,
         DeviceSignedInV1,
         FeedEventV1,
         FraudAssessV1,
@@ -64,6 +82,10 @@ EVENTS: dict[str, type[Event]] = {
         IntentResumeV1,
         IntentUpdatedV1,
         NotificationMarkReadV1,
+        NotificationPreferencesUpdatedV1,
+        NotificationRejectedV1,
+        NotificationSetPreferenceV1,
+        NotificationSetQuietHoursV1,
         PaymentBlockedV1,
         PaymentCancelledV1,
         PaymentFailedV1,
@@ -91,7 +113,15 @@ EVENTS: dict[str, type[Event]] = {
 
 __all__ = [
     "EVENTS",
+    "PLATFORM_FEED",
+    "AlertCreateV1",
+    "AlertDeleteV1",
+    "AlertUpdatedV1",
+    "ChatAnsweredV1",
     "ChatMessagePostedV1",
+    "DeviceApproveV1",
+    "DeviceDecidedV1",
+    "DeviceDenyV1",
     "DeviceSignedInV1",
     "Event",
     "FeedEventV1",
@@ -111,6 +141,10 @@ __all__ = [
     "IntentResumeV1",
     "IntentUpdatedV1",
     "NotificationMarkReadV1",
+    "NotificationPreferencesUpdatedV1",
+    "NotificationRejectedV1",
+    "NotificationSetPreferenceV1",
+    "NotificationSetQuietHoursV1",
     "PaymentBlockedV1",
     "PaymentCancelledV1",
     "PaymentFailedV1",

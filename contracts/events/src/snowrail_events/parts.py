@@ -34,6 +34,27 @@ class EscrowLog(Part):
     reason: HexBytes | None = None
 
 
+class NotificationPreference(Part):
+    """Whether a type of notification is told on a channel."""
+
+    type: Code
+    channel: Code
+    enabled: bool
+
+
+class NotificationChannel(Part):
+    """A way to reach a user."""
+
+    channel: Code
+    """`in_app`, `email`, `telegram` or `web_push`."""
+    configured: bool
+    """Whether the platform can send on it at all."""
+    connected: bool
+    """Whether this user has an address, account or browser there that was confirmed."""
+    label: Annotated[str, Field(max_length=200)] = ""
+    """What is connected, shortened: for people to recognise."""
+
+
 class IntentCondition(Part):
     """What must hold before a payment is made. It is met by a value strictly below or above `value`."""
 

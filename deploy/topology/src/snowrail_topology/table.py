@@ -27,7 +27,7 @@ _USER_FACTS = ("user.registered.v1", "user.updated.v1")
 
 CONSUMES: dict[str, tuple[str, ...]] = {
     "gateway": (),
-    "accounts": (),
+    "accounts": ("device.approve.v1", "device.deny.v1"),
     "chat": (
         "chat.message_posted.v1",
         *_USER_FACTS,
@@ -35,6 +35,10 @@ CONSUMES: dict[str, tuple[str, ...]] = {
         *_PAYMENT_FACTS,
         "price.updated.v1",
         "gas.price_updated.v1",
+        "alert.updated.v1",
+        "notification.preferences_updated.v1",
+        "notification.rejected.v1",
+        "device.decided.v1",
     ),
     "intent": (
         "intent.create.v1",
@@ -81,7 +85,14 @@ CONSUMES: dict[str, tuple[str, ...]] = {
         "intent.low_balance.v1",
         *_PAYMENT_FACTS,
         "notification.mark_read.v1",
+        "notification.set_preference.v1",
+        "notification.set_quiet_hours.v1",
+        "alert.create.v1",
+        "alert.delete.v1",
+        "chat.answered.v1",
+        "device.decided.v1",
         "price.anomaly_detected.v1",
+        "price.updated.v1",
     ),
     "rates": (),
 }

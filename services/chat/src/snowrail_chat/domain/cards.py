@@ -6,6 +6,9 @@ from typing import Any
 from uuid import UUID
 
 _LABEL_COLUMNS = 14
+_QR_MARGIN = 2
+_HALF_BLOCKS = {"00": "█", "01": "▀", "10": "▄", "11": " "}
+"""A light module is drawn, a dark one is left as the terminal's dark ground."""
 
 
 class Style(StrEnum):
@@ -61,6 +64,30 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class QrCode:
+    """A QR code.
+
+    Attributes:
+        text: what it says.
+        modules: its rows, from the top; `1` is dark, `0` is light. Readers need a light margin around it.
+    """
+
+    text: str
+    modules: tuple[str, ...]
+
+    def to_text(self) -> list[str]:
+        """Return it as lines of half blocks, dark on light as most terminals show text light on dark."""
+        margin = "0" * (len(self.modules[0]) + 2 * _QR_MARGIN)
+        side = "0" * _QR_MARGIN
+        rows = [margin] * _QR_MARGIN + [f"{side}{row}{side}" for row in self.modules] + [margin] * _QR_MARGIN
+        rows += [margin] * (len(rows) % 2)
+        return [
+            "".join(_HALF_BLOCKS[upper + lower] for upper, lower in zip(top, bottom, strict=True))
+            for top, bottom in zip(rows[::2], rows[1::2], strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """A button that sends a command.
 
@@ -100,8 +127,8 @@ class Card:
 
     Attributes:
         card_id: the same for every later state of what the card shows; clients replace by it.
-        kind: `payment`, `transaction`, `wallet`, `history`, `contacts`, `account`, `help`, `notice`, `error`
-            or `limit`.
+        kind: `payment`, `transaction`, `wallet`, `history`, `contacts`, `account`, `plans`, `template`,
+            `request`, `alerts`, `notifications`, `settings`, `dialogue`, `help`, `notice`, `error`, `limit`.
         version: grows with every change, so that an older state never replaces a newer one.
         retry_after_seconds: when to try again; set where a limit was reached.
     """
@@ -117,6 +144,7 @@ class Card:
     notes: tuple[str, ...] = ()
     version: int = 1
     retry_after_seconds: int | None = None
+    qr: QrCode | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return the card as it stands in feed events and answers."""
@@ -133,6 +161,7 @@ class Card:
             "notes": list(self.notes),
             "version": self.version,
             "retry_after_seconds": self.retry_after_seconds,
+            "qr": None if self.qr is None else {"text": self.qr.text, "modules": list(self.qr.modules)},
         }
 
     def to_text(self) -> str:
@@ -148,6 +177,7 @@ class Card:
                 f"  {'Progress'.ljust(_LABEL_COLUMNS)} {self.progress.done} of {self.progress.total}"
             )
         lines.extend(f"  [{_STEP_MARKS[step.state]}] {step.label}" for step in self.steps)
+        lines.extend(f"  {line}" for line in (self.qr.to_text() if self.qr is not None else ()))
         lines.extend(f"  {note}" for note in self.notes)
         lines.extend(f"  > {action.to_text()}" for action in self.actions)
         return "\n".join(lines)
