@@ -11,7 +11,7 @@ PYTHON := $(BIN)/python
 WORKERS ?= auto
 TESTS ?=
 
-.PHONY: help environment up demo reset status test test-faults bench lint types imports documents format lock
+.PHONY: help environment up demo reset status test test-faults bench lint types imports gas documents format lock
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -50,6 +50,9 @@ types: environment ## Check types
 
 imports: environment ## Check who may import whom
 	@$(BIN)/pytest -q tests/architecture
+
+gas: environment ## Measure the gas of the contracts and write its snapshot again
+	@SNOWRAIL_GAS_SNAPSHOT=write $(BIN)/pytest -q contracts/evm/tests/test_gas.py
 
 documents: environment ## Write golden schemas, OpenAPI, AsyncAPI and the list of commands again
 	@$(PYTHON) -m snowrail_events.golden

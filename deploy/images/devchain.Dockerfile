@@ -4,7 +4,7 @@
 
 FROM node:24-slim
 WORKDIR /opt/devchain
-COPY package.json package-lock.json ./
+COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund --ignore-scripts \
     && install --directory --owner=10001 --group=10001 /state
 USER 10001:10001

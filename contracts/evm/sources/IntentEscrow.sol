@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {IntentEscrowNotices} from "./IntentEscrowNotices.sol";
 import {Order, Orders} from "./Orders.sol";
+import {PaymentBase} from "./PaymentBase.sol";
 
 /// @title IntentEscrow
 /// @notice Executes what a payer has signed or funded, under exactly those terms, and nothing else.
@@ -18,14 +13,10 @@ import {Order, Orders} from "./Orders.sol";
 /// come from the payer's order. Each (order, occurrence) executes at most once, for ever. The payer alone can cancel,
 /// at any time, paused or not, and takes back what is unspent. No role can move a payer's money elsewhere.
 ///
-/// Fees are off: the fee is a share of the amount that starts at zero. When the administrator switches it on, an
-/// execution costs the payer at most the `maxFee` of the signed order, and only when the recipient was paid.
-///
 /// Tokens that take a fee on transfer are refused by measuring balances. Deposits of one token are pooled, so a token
 /// that rebases downwards must not be offered to payers.
-contract IntentEscrow is IntentEscrowNotices, AccessControl, Pausable, ReentrancyGuardTransient, EIP712 {
+contract IntentEscrow is IntentEscrowNotices, PaymentBase {
     using Orders for Order;
-    using SafeERC20 for IERC20;
 
     /// @notice What the escrow remembers of an order; one storage slot.
     /// @param executed Number of executions so far, which is the next occurrence.
@@ -40,13 +31,21 @@ contract IntentEscrow is IntentEscrowNotices, AccessControl, Pausable, Reentranc
     }
 
     /// @notice One item of {executeMany}.
+    /// @param order The signed or funded order.
+    /// @param occurrence Number of executions before this one.
+    /// @param signature The payer's signature; may be empty when the payer's own deposit covers the execution.
     struct Execution {
         Order order;
         uint32 occurrence;
         bytes signature;
     }
 
-    /// @notice An EIP-2612 permit of the payer for this escrow over exactly `amount` atoms.
+    /// @notice An EIP-2612 permit of the payer for this escrow.
+    /// @param amount Atoms allowed and deposited.
+    /// @param deadline Last second (Unix time) of the permit.
+    /// @param v Recovery part of the signature.
+    /// @param r First part of the signature.
+    /// @param s Second part of the signature.
     struct Permit {
         uint256 amount;
         uint256 deadline;
@@ -55,40 +54,14 @@ contract IntentEscrow is IntentEscrowNotices, AccessControl, Pausable, Reentranc
         bytes32 s;
     }
 
-    /// @notice Role that may ask for executions.
-    bytes32 public constant EXECUTOR_ROLE = keccak256("EXECUTOR_ROLE");
-    /// @notice Role that may pause and resume new executions.
-    bytes32 public constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
-    /// @notice Token address that stands for the native coin.
-    address public constant NATIVE = address(0);
-    /// @notice Gas a recipient of the native coin may use.
-    uint256 public constant RECIPIENT_GAS = 50_000;
     /// @notice Gas each item of {executeMany} may use.
     uint256 public constant ITEM_GAS = 400_000;
     /// @notice Most items of one {executeMany}.
     uint256 public constant MAX_ITEMS = 256;
-    /// @notice Highest fee share that can ever be set, in hundredths of a percent of the amount.
-    uint256 public constant MAX_FEE_BASIS_POINTS = 100;
-
-    /// @dev Most bytes of a failed item's revert data that are kept for {ExecutionFailed}.
-    uint256 private constant MAX_REASON_BYTES = 256;
-    /// @dev Upper bound of what a value transfer costs before its stipend of gas: cold account, value, new account.
-    uint256 private constant CALL_OVERHEAD_GAS = 40_000;
-
-    /// @notice Receiver of fees once they are switched on.
-    address public feeRecipient;
-    /// @notice Fee share in hundredths of a percent of the amount; zero until switched on.
-    uint256 public feeBasisPoints;
-    /// @notice Fees taken and not yet withdrawn, in atoms by token.
-    mapping(address token => uint256 amount) public accruedFees;
-
     mapping(bytes32 orderHash => OrderState) private _states;
 
     /// @param admin Account that administers executors, pausers and the fee; it cannot move payers' money.
-    constructor(address admin) EIP712("Snowrail", "1") {
-        _grantRole(DEFAULT_ADMIN_ROLE, admin);
-        _grantRole(PAUSER_ROLE, admin);
-    }
+    constructor(address admin) PaymentBase(admin) {}
 
     // ------------------------------------------------------------------------------------------ funding
 
@@ -119,11 +92,14 @@ contract IntentEscrow is IntentEscrowNotices, AccessControl, Pausable, Reentranc
         nonReentrant
     {
         bool byPayer = msg.sender == order.payer;
-        if (!byPayer) _requireSignature(order, order.hash(), signature);
+        if (!byPayer) _requireSignature(order.payer, order.hash(), signature);
         if (order.token == NATIVE) revert WrongToken(order.token);
+        uint256 nonce = IERC20Permit(order.token).nonces(order.payer);
         IERC20Permit(order.token).permit(
             order.payer, address(this), permit.amount, permit.deadline, permit.v, permit.r, permit.s
         );
+        // a token whose fallback swallows the call would turn a standing allowance into the payer's consent
+        if (IERC20Permit(order.token).nonces(order.payer) != nonce + 1) revert PermitIgnored(order.token);
         _depositToken(order, permit.amount, byPayer);
     }
 
@@ -149,7 +125,7 @@ contract IntentEscrow is IntentEscrowNotices, AccessControl, Pausable, Reentranc
         if (items.length > MAX_ITEMS) revert TooManyItems(MAX_ITEMS, items.length);
         for (uint256 i = 0; i < items.length; ++i) {
             Execution calldata item = items[i];
-            (bool success, bytes memory reason) = _callSelf(abi.encodeCall(this.executeItem, (item)));
+            (bool success, bytes memory reason) = _callSelf(ITEM_GAS, abi.encodeCall(this.executeItem, (item)));
             if (!success) emit ExecutionFailed(item.order.hash(), item.occurrence, reason);
         }
     }
@@ -177,7 +153,7 @@ contract IntentEscrow is IntentEscrowNotices, AccessControl, Pausable, Reentranc
         uint256 refunded = 0;
         if (amount > 0) {
             state.deposited = 0;
-            if (_trySend(order.token, order.payer, amount)) refunded = amount;
+            if (_trySend(order.token, order.payer, amount, gasleft())) refunded = amount;
             else state.deposited = amount;
         }
         emit Cancelled(orderHash, order.payer, refunded);
@@ -193,58 +169,25 @@ contract IntentEscrow is IntentEscrowNotices, AccessControl, Pausable, Reentranc
         if (amount == 0) revert NothingToMove();
         state.deposited = 0;
         emit Returned(orderHash, order.payer, amount);
-        if (!_trySend(order.token, order.payer, amount)) revert ReturnFailed(order.payer);
-    }
-
-    // ------------------------------------------------------------------------------------ administration
-
-    /// @notice Stops new executions; funding, cancelling and returning go on.
-    function pause() external onlyRole(PAUSER_ROLE) {
-        _pause();
-    }
-
-    /// @notice Allows executions again.
-    function unpause() external onlyRole(PAUSER_ROLE) {
-        _unpause();
-    }
-
-    /// @notice Sets the fee share; each order's `maxFee` remains the payer's limit.
-    /// @param recipient Receiver of fees; may be zero only for a zero share.
-    /// @param basisPoints Hundredths of a percent of the amount, at most {MAX_FEE_BASIS_POINTS}.
-    function setFee(address recipient, uint256 basisPoints) external onlyRole(DEFAULT_ADMIN_ROLE) {
-        if (basisPoints > MAX_FEE_BASIS_POINTS || (basisPoints > 0 && recipient == address(0))) {
-            revert InvalidFee(recipient, basisPoints);
-        }
-        feeRecipient = recipient;
-        feeBasisPoints = basisPoints;
-        emit FeeSet(recipient, basisPoints);
-    }
-
-    /// @notice Pays the accrued fees of a token to the fee recipient; anyone may call it.
-    /// @param token Token, or the zero address for the native coin.
-    function withdrawFees(address token) external nonReentrant {
-        address recipient = feeRecipient;
-        if (recipient == address(0)) revert InvalidFee(recipient, feeBasisPoints);
-        uint256 amount = accruedFees[token];
-        if (amount == 0) revert NothingToMove();
-        accruedFees[token] = 0;
-        emit FeesWithdrawn(token, recipient, amount);
-        if (!_trySend(token, recipient, amount)) revert ReturnFailed(recipient);
+        if (!_trySend(order.token, order.payer, amount, gasleft())) revert ReturnFailed(order.payer);
     }
 
     // --------------------------------------------------------------------------------------------- views
 
     /// @notice State of the order with this hash; all zero when it was never seen.
+    /// @param orderHash Struct hash of the order.
     function orderState(bytes32 orderHash) external view returns (OrderState memory) {
         return _states[orderHash];
     }
 
     /// @notice EIP-712 struct hash of the order, the key of {orderState} and of every event.
+    /// @param order The terms.
     function hashOrder(Order calldata order) external pure returns (bytes32) {
         return order.hash();
     }
 
     /// @notice EIP-712 digest of the order for this chain and contract, which the payer signs.
+    /// @param order The terms.
     function signingDigest(Order calldata order) external view returns (bytes32) {
         return _hashTypedDataV4(order.hash());
     }
@@ -257,16 +200,16 @@ contract IntentEscrow is IntentEscrowNotices, AccessControl, Pausable, Reentranc
         OrderState memory state = _states[orderHash];
         _requireDue(order, state, occurrence);
 
-        uint256 fee = _fee(order);
+        uint256 fee = _fee(order.amount, order.maxFee);
         uint256 total = order.amount + fee;
         bool fromDeposit = order.token == NATIVE || state.deposited >= total;
         if (fromDeposit) {
             if (state.deposited < total) revert InsufficientDeposit(total, state.deposited);
-            if (!state.authorised) _requireSignature(order, orderHash, signature);
+            if (!state.authorised) _requireSignature(order.payer, orderHash, signature);
             // casting is safe: total <= deposited, which is a uint208
             state.deposited -= uint208(total);
         } else {
-            _requireSignature(order, orderHash, signature);
+            _requireSignature(order.payer, orderHash, signature);
         }
         state.executed = occurrence + 1;
         _states[orderHash] = state;
@@ -289,24 +232,11 @@ contract IntentEscrow is IntentEscrowNotices, AccessControl, Pausable, Reentranc
         if (occurrence >= allowed) revert NotDue(occurrence, allowed);
     }
 
-    function _requireSignature(Order calldata order, bytes32 orderHash, bytes calldata signature) private view {
-        if (!SignatureChecker.isValidSignatureNowCalldata(order.payer, _hashTypedDataV4(orderHash), signature)) {
-            revert InvalidSignature();
-        }
-    }
-
     function _requireBuffer(Order calldata order) private view {
         if (order.safetyBuffer == 0) return;
         uint256 remaining =
             order.token == NATIVE ? order.payer.balance : IERC20(order.token).balanceOf(order.payer);
         if (remaining < order.safetyBuffer) revert SafetyBufferBroken(order.safetyBuffer, remaining);
-    }
-
-    function _fee(Order calldata order) private view returns (uint256 fee) {
-        uint256 basisPoints = feeBasisPoints;
-        if (basisPoints == 0) return 0;
-        fee = (order.amount * basisPoints) / 10_000;
-        if (fee > order.maxFee) fee = order.maxFee;
     }
 
     /// @dev Adds a deposit to an order that can still spend it; the money has arrived already, or arrives right after.
@@ -339,49 +269,5 @@ contract IntentEscrow is IntentEscrowNotices, AccessControl, Pausable, Reentranc
     function _pullToken(Order calldata order, uint256 fee) private {
         _moveToken(order.token, order.payer, order.recipient, order.amount);
         if (fee > 0) _moveToken(order.token, order.payer, address(this), fee);
-    }
-
-    /// @dev Moves tokens and reverts unless the receiver's balance grew by exactly `amount`.
-    function _moveToken(address token, address from, address to, uint256 amount) private {
-        uint256 before = IERC20(token).balanceOf(to);
-        if (from == address(this)) IERC20(token).safeTransfer(to, amount);
-        else IERC20(token).safeTransferFrom(from, to, amount);
-        uint256 measured = IERC20(token).balanceOf(to) - before;
-        if (measured != amount) revert UnexpectedBalanceChange(amount, measured);
-    }
-
-    /// @dev Pays native coin with a bounded amount of gas and without copying what the recipient returns.
-    function _sendNative(address recipient, uint256 amount) private {
-        // EIP-150 passes on at most 63/64 of the gas; below that the recipient would be starved, not failing.
-        uint256 available = gasleft();
-        if (available - available / 64 < RECIPIENT_GAS + CALL_OVERHEAD_GAS) revert InsufficientGas();
-        bool success;
-        assembly ("memory-safe") {
-            success := call(RECIPIENT_GAS, recipient, amount, 0, 0, 0, 0)
-        }
-        if (!success) revert NativeTransferFailed(recipient);
-    }
-
-    /// @dev Sends money out without reverting and without copying what the receiver returns.
-    function _trySend(address token, address to, uint256 amount) private returns (bool success) {
-        if (token != NATIVE) return IERC20(token).trySafeTransfer(to, amount);
-        assembly ("memory-safe") {
-            success := call(gas(), to, amount, 0, 0, 0, 0)
-        }
-    }
-
-    /// @dev Calls this contract with exactly {ITEM_GAS} and keeps a bounded part of the revert data.
-    function _callSelf(bytes memory data) private returns (bool success, bytes memory reason) {
-        uint256 available = gasleft();
-        if (available - available / 64 < ITEM_GAS + CALL_OVERHEAD_GAS) revert InsufficientGas();
-        assembly ("memory-safe") {
-            success := call(ITEM_GAS, address(), 0, add(data, 0x20), mload(data), 0, 0)
-            reason := mload(0x40)
-            let length := returndatasize()
-            if gt(length, MAX_REASON_BYTES) { length := MAX_REASON_BYTES }
-            mstore(reason, length)
-            returndatacopy(add(reason, 0x20), 0, length)
-            mstore(0x40, and(add(add(reason, length), 0x3f), not(0x1f)))
-        }
     }
 }

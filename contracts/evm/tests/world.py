@@ -59,6 +59,12 @@ def malleated(signature: bytes) -> bytes:
     return signature[:32] + s.to_bytes(32, "big") + bytes((55 - signature[64],))
 
 
+def compact(signature: bytes) -> bytes:
+    """The same signature in the 64 bytes of EIP-2098."""
+    s = int.from_bytes(signature[32:64], "big") | (signature[64] - 27) << 255
+    return signature[:32] + s.to_bytes(32, "big")
+
+
 def call(signature: str, *arguments: Any) -> bytes:
     """Call data of a function of plain arguments, such as `mint(address,uint256)`."""
     kinds = signature[signature.index("(") + 1 : -1]
@@ -120,12 +126,20 @@ class World:
         """The person's signature of the order."""
         return signer.sign_digest(signing_digest(order, chain_id, escrow or self.escrow))
 
-    def permit(self, owner: Person, amount: int, deadline: int) -> bytes:
-        """The owner's first EIP-2612 permit of the escrow over test dollars, r, s, v."""
+    def permit(
+        self,
+        owner: Person,
+        amount: int,
+        deadline: int,
+        *,
+        token: str | None = None,
+        spender: str | None = None,
+    ) -> bytes:
+        """The owner's first EIP-2612 permit, of the escrow over test dollars by default, r, s, v."""
         kind = keccak(b"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)")
         kinds = ["address", "address", "uint256", "uint256", "uint256"]
-        words = encode(kinds, [owner.address, self.escrow, amount, 0, deadline])
-        separator = self.chain.read(self.usdc, call("DOMAIN_SEPARATOR()"))
+        words = encode(kinds, [owner.address, spender or self.escrow, amount, 0, deadline])
+        separator = self.chain.read(token or self.usdc, call("DOMAIN_SEPARATOR()"))
         return owner.sign_digest(keccak(b"\x19\x01" + separator + keccak(kind + words)))
 
     def mint(self, token: str, account: str, amount: int) -> None:

@@ -1,5 +1,6 @@
 """Deployment, signing, sending and logs against a real node."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -28,8 +29,17 @@ from snowrail_chain.abi import (
     order_state_calldata,
 )
 from snowrail_chain.addresses import NATIVE_TOKEN, checksum_address
+from snowrail_chain.cli import main
 from snowrail_chain.config import ChainConfig, ChainRegistry
-from snowrail_chain.deploy import Deployer, DeploymentFailed, describe_chain, write_chains_file
+from snowrail_chain.deploy import (
+    OWN_CONTRACTS,
+    SAFE_CONTRACTS,
+    TEST_TOKENS,
+    Deployer,
+    DeploymentFailed,
+    describe_chain,
+    write_chains_file,
+)
 from snowrail_chain.eip712 import Order, order_hash, signing_digest
 from snowrail_chain.rpc import RpcClient, RpcRejected, WrongChain, quantity
 from snowrail_chain.send import SendOutcome
@@ -273,3 +283,38 @@ async def test_a_node_of_another_chain_is_refused(anvil: Anvil) -> None:
 async def test_the_chains_file_is_plain_json(stage: Stage, tmp_path: Path) -> None:
     document = json.loads((tmp_path / "chains.json").read_text())
     assert [token["symbol"] for token in document["chains"][0]["tokens"]] == ["CRO", "WCRO", "USDC", "USDT"]
+
+
+def command(stage: Stage, *arguments: str) -> int:
+    """Run the command line against the node."""
+    return main([*arguments, "--rpc", stage.rpc.url, "--chain-id", str(CHAIN_ID)])
+
+
+async def test_the_command_deploys_and_verifies_every_code_hash(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = tmp_path / "31337.json"
+    arguments = ("deploy", "--record", str(record), "--development", "--executor", stage.chain.executors[0])
+    assert await asyncio.to_thread(command, stage, *arguments) == 1
+    assert "SNOWRAIL_DEPLOYER_KEY" in capsys.readouterr().out
+    monkeypatch.setenv("SNOWRAIL_DEPLOYER_KEY", f"0x{DEPLOYER_KEY.hex()}")
+    assert await asyncio.to_thread(command, stage, *arguments) == 0
+    deployment = Deployment.read(record)
+    assert set(deployment.contracts) == {*OWN_CONTRACTS, *TEST_TOKENS, *SAFE_CONTRACTS.values()}
+    assert await asyncio.to_thread(command, stage, "verify", "--record", str(record)) == 0
+    capsys.readouterr()
+
+    contracts = dict(deployment.contracts)
+    contracts["SafeL2"] = replace(contracts["SafeL2"], code_hash=f"0x{'1' * 64}")
+    contracts["BatchPayout"] = replace(contracts["BatchPayout"], address=stage.payer.address)
+    contracts["TestUSDC"] = contracts["TestUSDT"]
+    contracts["Nobody"] = contracts["TestUSDT"]
+    Deployment(CHAIN_ID, deployment.deployer, contracts).write(record)
+    assert await asyncio.to_thread(command, stage, "verify", "--record", str(record)) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["BatchPayout", "Nobody", "SafeL2", "TestUSDC"]
+    assert await asyncio.to_thread(command, stage, "verify") == 1
+    assert "no deployment" in capsys.readouterr().out
+    Deployment(25, deployment.deployer, contracts).write(record)
+    assert await asyncio.to_thread(command, stage, "verify", "--record", str(record)) == 1
+    assert "chain 25" in capsys.readouterr().out

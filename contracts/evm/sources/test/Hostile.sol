@@ -44,7 +44,16 @@ contract HostileRecipient {
         }
     }
 
+    /// @notice Told by tokens with hooks what was received.
+    function tokensReceived(address, uint256) external {
+        _behave();
+    }
+
     receive() external payable {
+        _behave();
+    }
+
+    function _behave() private {
         if (behaviour == Behaviour.Revert) revert Refused();
         if (behaviour == Behaviour.BurnGas) {
             assembly {

@@ -87,11 +87,24 @@ class TokenConfig(BaseModel):
         return self.address == NATIVE_TOKEN
 
 
+class SafeContracts(BaseModel):
+    """The contracts of Safe on a chain: what accounts delegate to, what creates them, what batches calls."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    singleton: ConfiguredAddress
+    proxy_factory: ConfiguredAddress
+    fallback_handler: ConfiguredAddress
+    multi_send: ConfiguredAddress
+    multi_send_call_only: ConfiguredAddress
+
+
 class ChainConfig(BaseModel):
     """One chain.
 
     `confirmations` is the number of blocks, counting the including one, after which a transaction is final;
-    `start_block` is where reading logs begins; `executors` may ask the escrow to execute.
+    `start_block` is where reading logs begins; `executors` may ask the contracts to execute.
+    Batches, mandates and multisig accounts are offered where their contracts are configured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,6 +118,9 @@ class ChainConfig(BaseModel):
     explorer_url: str | None = None
     start_block: Annotated[int, Field(ge=0)] = 0
     escrow: ConfiguredAddress
+    batch_payout: ConfiguredAddress | None = None
+    spending_mandate: ConfiguredAddress | None = None
+    safe: SafeContracts | None = None
     executors: tuple[ConfiguredAddress, ...] = ()
     tokens: Annotated[tuple[TokenConfig, ...], Field(min_length=1)]
 

@@ -16,7 +16,7 @@ from eth_hash.auto import keccak
 
 from snowrail_chain.abi import balance_of_calldata, decode_uint256, transfer_calldata
 from snowrail_chain.addresses import NATIVE_TOKEN, checksum_address
-from snowrail_chain.config import ChainConfig, TokenConfig
+from snowrail_chain.config import ChainConfig, SafeContracts, TokenConfig
 from snowrail_chain.rpc import RpcClient, RpcError, RpcRequest, quantity
 from snowrail_chain.send import SendOutcome
 from snowrail_chain.signer import Signer, Transaction
@@ -28,6 +28,16 @@ TEST_TOKENS: dict[str, TokenConfig] = {
     "TestUSDT": TokenConfig(symbol="USDT", address=NATIVE_TOKEN, decimals=6, name="Tether USD"),
 }
 """Tokens of a development chain by contract; each stands without its address, which a deployment gives."""
+OWN_CONTRACTS = ("IntentEscrow", "BatchPayout", "SpendingMandate")
+"""Contracts of this platform; each takes its administrator when it is created."""
+SAFE_CONTRACTS: dict[str, str] = {
+    "singleton": "SafeL2",
+    "proxy_factory": "SafeProxyFactory",
+    "fallback_handler": "CompatibilityFallbackHandler",
+    "multi_send": "MultiSend",
+    "multi_send_call_only": "MultiSendCallOnly",
+}
+"""Contracts of Safe by their part in the chains file; public chains have them already."""
 NATIVE_COIN = TokenConfig(symbol="CRO", address=NATIVE_TOKEN, decimals=18, name="Cronos")
 
 EXECUTOR_ROLE = keccak(b"EXECUTOR_ROLE")
@@ -36,6 +46,7 @@ _HAS_ROLE = keccak(b"hasRole(bytes32,address)")[:4]
 _MINT = keccak(b"mint(address,uint256)")[:4]
 _WRAP = keccak(b"deposit()")[:4]
 
+_ORDER = ["IntentEscrow", *TEST_TOKENS, "BatchPayout", "SpendingMandate", *SAFE_CONTRACTS.values()]
 _POLL_SECONDS = 0.05
 _GAS_MARGIN_PERCENT = 25
 _FEE_MARGIN = 2
@@ -58,7 +69,7 @@ class Deployer:
 
     Args:
         rpc: Connected client of the chain.
-        signer: Key that pays and becomes administrator of the escrow and minter of test tokens.
+        signer: Key that pays and becomes administrator of our contracts and minter of test tokens.
         timeout_seconds: Longest wait for the transactions of one step to be mined.
     """
 
@@ -68,13 +79,13 @@ class Deployer:
         self._timeout_seconds = timeout_seconds
 
     async def deploy(self, record: Path, executors: Sequence[str], *, test_tokens: bool) -> Deployment:
-        """Deploy the escrow, and on development chains the test tokens, and appoint executors.
+        """Deploy our contracts, on development chains also test tokens and Safe, and appoint executors.
 
         Args:
             record: Deployment document; what it names is kept while its code is on the chain and still
                 what the sources compile to.
-            executors: EIP-55 addresses that may ask the escrow to execute.
-            test_tokens: Whether the test tokens belong on this chain.
+            executors: EIP-55 addresses that may ask the contracts to execute.
+            test_tokens: Whether this is a development chain, with test tokens and its own contracts of Safe.
 
         Returns:
             What is deployed now, as written to `record`.
@@ -83,7 +94,9 @@ class Deployer:
             DeploymentFailed: The code at a recorded address is not the recorded one, or a transaction failed.
             RpcError: The node does not answer.
         """
-        names = ["IntentEscrow", *(TEST_TOKENS if test_tokens else ())]
+        # escrow and tokens first: a fresh development chain then has them at addresses known beforehand
+        development = (*TEST_TOKENS, *SAFE_CONTRACTS.values()) if test_tokens else ()
+        names = sorted({*OWN_CONTRACTS, *development}, key=_ORDER.index)
         contracts = await self._kept_contracts(record)
         missing = [name for name in names if name not in contracts]
         if missing:
@@ -91,7 +104,8 @@ class Deployer:
             for name, receipt in zip(missing, receipts, strict=True):
                 contracts[name] = await self._deployed(receipt)
             Deployment(self._rpc.chain_id, self._signer.address, contracts).write(record)
-        await self._appoint(contracts["IntentEscrow"].address, executors)
+        for name in ("IntentEscrow", "BatchPayout"):
+            await self._appoint(contracts[name].address, executors)
         return Deployment(self._rpc.chain_id, self._signer.address, contracts)
 
     async def mint(self, deployment: Deployment, accounts: Sequence[str], units: int) -> None:
@@ -146,7 +160,7 @@ class Deployer:
         return kept
 
     def _creation_code(self, artifact: ContractArtifact) -> bytes:
-        arguments = b"" if artifact.name != "IntentEscrow" else encode(["address"], [self._signer.address])
+        arguments = b"" if artifact.name not in OWN_CONTRACTS else encode(["address"], [self._signer.address])
         return artifact.bytecode + arguments
 
     async def _deployed(self, receipt: dict[str, Any]) -> DeployedContract:
@@ -158,12 +172,12 @@ class Deployer:
             block_number=quantity(receipt["blockNumber"]),
         )
 
-    async def _appoint(self, escrow: str, executors: Sequence[str]) -> None:
+    async def _appoint(self, contract: str, executors: Sequence[str]) -> None:
         arguments = [encode(["bytes32", "address"], [EXECUTOR_ROLE, executor]) for executor in executors]
-        answers = await self._read_many([(escrow, _HAS_ROLE + argument) for argument in arguments])
+        answers = await self._read_many([(contract, _HAS_ROLE + argument) for argument in arguments])
         await self._run(
             [
-                _Step(escrow, _GRANT_ROLE + argument)
+                _Step(contract, _GRANT_ROLE + argument)
                 for argument, answer in zip(arguments, answers, strict=True)
                 if not decode_uint256(answer)
             ]
@@ -257,6 +271,11 @@ def describe_chain(
         explorer_url: Root of the block explorer.
         tokens: Further tokens, for chains with real ones.
     """
+
+    def address_of(name: str) -> str | None:
+        return deployment.contracts[name].address if name in deployment.contracts else None
+
+    safe = {part: address for part, name in SAFE_CONTRACTS.items() if (address := address_of(name))}
     deployed_tokens = [
         token.model_copy(update={"address": deployment.contracts[contract].address})
         for contract, token in TEST_TOKENS.items()
@@ -272,6 +291,9 @@ def describe_chain(
         explorer_url=explorer_url,
         start_block=deployment.contracts["IntentEscrow"].block_number,
         escrow=deployment.contracts["IntentEscrow"].address,
+        batch_payout=address_of("BatchPayout"),
+        spending_mandate=address_of("SpendingMandate"),
+        safe=SafeContracts(**safe) if len(safe) == len(SAFE_CONTRACTS) else None,
         executors=tuple(executors),
         tokens=(NATIVE_COIN, *deployed_tokens, *tokens),
     )

@@ -4,7 +4,7 @@ Source: https://eips.ethereum.org/EIPS/eip-712. Hashes are computed by packing 3
 with the contract and with wallets and is many times faster than encoding from a type description.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Self
@@ -197,15 +197,15 @@ def order_hash(order: Order) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def domain_separator(chain_id: int, escrow: str) -> bytes:
-    """EIP-712 domain separator of the escrow on a chain, 32 bytes."""
+def domain_separator(chain_id: int, contract: str) -> bytes:
+    """EIP-712 domain separator of one of our contracts on a chain, 32 bytes."""
     return keccak(
         _DOMAIN_TYPE_HASH
         + _DOMAIN_NAME_HASH
         + _DOMAIN_VERSION_HASH
         + chain_id.to_bytes(32, "big")
         + bytes(12)
-        + bytes.fromhex(escrow[2:])
+        + bytes.fromhex(contract[2:])
     )
 
 
@@ -216,19 +216,39 @@ def signing_digest(order: Order, chain_id: int, escrow: str) -> bytes:
 
 def typed_data(order: Order, chain_id: int, escrow: str) -> dict[str, Any]:
     """The JSON document a wallet signs with `eth_signTypedData_v4`."""
+    return typed_document({"Order": ORDER_FIELDS}, "Order", order.to_wire(), chain_id, escrow)
+
+
+def typed_document(
+    types: Mapping[str, Sequence[tuple[str, str]]],
+    primary_type: str,
+    message: Mapping[str, Any],
+    chain_id: int,
+    contract: str,
+) -> dict[str, Any]:
+    """A JSON document for `eth_signTypedData_v4` in the domain of one of our contracts.
+
+    Args:
+        types: Names and types of the fields of every struct.
+        primary_type: The struct that is signed.
+        message: Its values by field.
+        chain_id: Chain of the contract.
+        contract: EIP-55 address of the contract that checks the signature.
+    """
+    described = {"EIP712Domain": _DOMAIN_FIELDS, **types}
     return {
         "types": {
-            "EIP712Domain": [{"name": name, "type": kind} for name, kind in _DOMAIN_FIELDS],
-            "Order": [{"name": name, "type": kind} for name, kind in ORDER_FIELDS],
+            struct: [{"name": name, "type": kind} for name, kind in members]
+            for struct, members in described.items()
         },
-        "primaryType": "Order",
+        "primaryType": primary_type,
         "domain": {
             "name": DOMAIN_NAME,
             "version": DOMAIN_VERSION,
             "chainId": chain_id,
-            "verifyingContract": escrow,
+            "verifyingContract": contract,
         },
-        "message": order.to_wire(),
+        "message": dict(message),
     }
 
 

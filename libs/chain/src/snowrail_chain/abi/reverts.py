@@ -1,4 +1,4 @@
-"""Why a call reverted, in words: custom errors of the escrow and of tokens, messages and panics."""
+"""Why a call reverted, in words: custom errors of our contracts and of tokens, messages and panics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,12 @@ from eth_hash.auto import keccak
 from snowrail_chain.addresses import checksum_address
 from snowrail_evm import load
 
-_CONTRACTS_WITH_ERRORS = ("IntentEscrow", "TestUSDC")  # the latter for the errors of ERC-6093 and of permits
+_CONTRACTS_WITH_ERRORS = (
+    "IntentEscrow",
+    "BatchPayout",
+    "SpendingMandate",
+    "TestUSDC",
+)  # the latter for the errors of ERC-6093 and of permits
 _MESSAGE = ("Error", (("message", "string"),))
 _PANIC = ("Panic", (("code", "uint256"),))
 
