@@ -258,7 +258,7 @@ def _answered(message_id: UUID, card: Card | None) -> LineAnswer:
         headers = {"Retry-After": str(card.retry_after_seconds)}
         detail = f"{card.title} Try again in {card.retry_after_seconds} s."
         raise Problem(429, "rate_limited", detail, headers=headers)
-    return LineAnswer(message_id=message_id, pending=False, card=card.to_wire(), text=card.to_text())
+    return LineAnswer(message_id=message_id, pending=False, card=card.wire, text=card.text)
 
 
 def _describe(spec: CommandSpec) -> CommandDescription:

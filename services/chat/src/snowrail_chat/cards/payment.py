@@ -35,9 +35,8 @@ _VALUED_ROWS = frozenset({"Amount", "Network fee", "Platform fee", "Total", "Cha
 
 def essence(card: Card) -> bytes:
     """Return what tells two states of a card apart for a person: not its version, nor what prices do."""
-    wire = card.to_wire()
-    del wire["version"]
-    wire["rows"] = [row for row in wire["rows"] if row["label"] not in _VALUED_ROWS]
+    rows = [row for row in card.wire["rows"] if row["label"] not in _VALUED_ROWS]
+    wire = {**card.wire, "rows": rows, "version": None}
     return hashlib.sha256(orjson.dumps(wire)).digest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -121,9 +122,9 @@ class Action:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Card:
-    """An answer.
+    """An answer. It is rendered once, however many places it goes to.
 
     Attributes:
         card_id: the same for every later state of what the card shows; clients replace by it.
@@ -146,8 +147,9 @@ class Card:
     retry_after_seconds: int | None = None
     qr: QrCode | None = None
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return the card as it stands in feed events and answers."""
+    @cached_property
+    def wire(self) -> dict[str, Any]:
+        """The card as it stands in feed events and answers; not to be changed."""
         progress = self.progress
         return {
             "card_id": str(self.card_id),
@@ -164,8 +166,9 @@ class Card:
             "qr": None if self.qr is None else {"text": self.qr.text, "modules": list(self.qr.modules)},
         }
 
-    def to_text(self) -> str:
-        """Return the card as plain text for terminals and messengers."""
+    @cached_property
+    def text(self) -> str:
+        """The card as plain text for terminals and messengers."""
         status = f" [{self.status.replace('_', ' ')}]" if self.status else ""
         lines = [f"{self.title}{status}"]
         for row in self.rows:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -70,7 +71,7 @@ class Plan(BaseModel):
     last_result_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IntentView:
     """One intent, with its latest payment.
 
@@ -127,7 +128,7 @@ class IntentView:
         """Whether the order at hand is the one the intent still stands for."""
         return self.order_hash == self.order_terms_hash
 
-    @property
+    @cached_property
     def standing(self) -> Standing:
         """Where it stands for its payer."""
         return standing(

@@ -177,9 +177,9 @@ async def save_replies(tx: Transaction, replies: Sequence[Reply]) -> list[Stored
         [tx.ids.new() for _ in replies],
         [reply.user_id for reply in replies],
         [reply.in_reply_to for reply in replies],
-        [reply.card.to_text() for reply in replies],
+        [reply.card.text for reply in replies],
         [reply.card.card_id for reply in replies],
-        [reply.card.to_wire() for reply in replies],
+        [reply.card.wire for reply in replies],
         tx.now,
     )
     return [
@@ -202,8 +202,8 @@ async def update_cards(tx: Transaction, cards: Sequence[Card]) -> list[StoredRep
     rows = await tx.fetch(
         _UPDATE_CARDS,
         [card.card_id for card in cards],
-        [card.to_text() for card in cards],
-        [card.to_wire() for card in cards],
+        [card.text for card in cards],
+        [card.wire for card in cards],
         tx.now,
     )
     latest: dict[UUID, Row] = {}

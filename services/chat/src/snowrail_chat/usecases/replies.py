@@ -81,7 +81,7 @@ async def update(
 
 
 def _emit(tx: Transaction, stored: StoredReply, card: Card, cause: Delivery[Any] | None) -> None:
-    message_id, text, wire = stored.message_id, card.to_text(), card.to_wire()
+    message_id, text, wire = stored.message_id, card.text, card.wire
     if stored.origin != FEED_ORIGIN:
         answered = ChatAnsweredV1(
             message_id=message_id,
