@@ -49,8 +49,15 @@ async def show_updated(deliveries: list[Delivery[IntentUpdatedV1]], tx: Transact
             (delivery, wording.intent_message(parts.registry, event, item))
             for item in news(before, _state(event), returns_deposit, bool(event.refunded))
             if not (item is News.FUNDS_MISSING and _warned_in_time(event))
+            and not (item is News.READY and _goes_at_once(before, event))
         )
     await tell(tx, told, parts)
+
+
+def _goes_at_once(before: IntentState, event: IntentUpdatedV1) -> bool:
+    """Whether the payer has just signed what is paid now: the payment itself is the news."""
+    waited = before.status not in ("draft", "awaiting_authorisation")
+    return event.status == "due" and not waited and not wording.is_native(event.token)
 
 
 def _warned_in_time(event: IntentUpdatedV1) -> bool:
