@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
@@ -290,15 +291,33 @@ async def where_things_are(world: World) -> dict[str, Any]:
 
 
 async def wait_until_quiet(world: World) -> None:
-    """Wait until every outbox is empty and nothing waits, so that the checker may ask for everything."""
+    """Wait until every outbox is empty and nothing waits, here or on the bus.
+
+    The checker may then ask for everything. What a killed process was given comes again after its time.
+    """
     query = "SELECT (SELECT count(*) FROM outbox_unsent) + (SELECT count(*) FROM parked_message)"
     services = [service.name for service in world.stack.settings.services if service.has_database]
     calm = 0
     async with asyncio.timeout(90):
         while calm < 3:
             waiting = [await world.value(service, query) for service in services]
+            waiting.append(await messages_on_the_way(world))
             calm = calm + 1 if not any(waiting) else 0
             await asyncio.sleep(1)
+
+
+async def messages_on_the_way(world: World) -> int:
+    """Return how many messages of the event stream a consumer has not acknowledged."""
+    async with httpx.AsyncClient() as client:
+        url = f"{world.stack.nats.monitor_url}/jsz"
+        answer = (await client.get(url, params={"consumers": "true", "accounts": "true"})).json()
+    return sum(
+        consumer["num_pending"] + consumer["num_ack_pending"]
+        for account in answer["account_details"]
+        for stream in account["stream_detail"]
+        if stream["name"] == "EVENTS"
+        for consumer in stream.get("consumer_detail") or ()
+    )
 
 
 FEED_OF_A_USER = """

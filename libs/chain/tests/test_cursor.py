@@ -85,3 +85,17 @@ def test_ranges_shrink_and_grow_within_their_bounds() -> None:
     for _ in range(10):
         size.succeeded()
     assert size.blocks == 100
+
+
+def test_a_range_grows_only_after_as_many_successes_as_it_was_told() -> None:
+    size = RangeSize(100, grow_after=3)
+    size.failed(asked=8)
+    assert size.blocks == 4
+    for expected in (4, 4, 8):
+        size.succeeded()
+        assert size.blocks == expected
+    size.succeeded()
+    size.failed()
+    size.succeeded()
+    size.succeeded()
+    assert size.blocks == 4

@@ -123,9 +123,9 @@ class FakePlatform:
 
 
 @asynccontextmanager
-async def running_platform() -> AsyncGenerator[FakePlatform]:
+async def running_platform(platform: FakePlatform | None = None) -> AsyncGenerator[FakePlatform]:
     """Run a stand-in on a free port."""
-    platform = FakePlatform()
+    platform = platform or FakePlatform()
     application = web.Application()
     application.router.add_get("/ws", platform.websocket)
     application.router.add_route("*", "/{path:.*}", platform.http)

@@ -2,13 +2,15 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 
 from snowrail_accounts.app import service
 from snowrail_accounts.settings import Settings
-from snowrail_testkit import FakeClock, RunningService, eventually, running_service
+from snowrail_events import PLATFORM_FEED, DeviceApproveV1, DeviceDecidedV1, DeviceDenyV1, FeedEventV1
+from snowrail_testkit import Broker, FakeClock, RunningService, eventually, running_service
+from snowrail_testkit.fixed import START_OF_TIME as NOW
 
 from .conftest import ALICE_KEY, Wallet
 
@@ -201,3 +203,42 @@ async def test_everything_of_ones_own_needs_a_token(running: RunningService) -> 
     for path in ("/user/profile", "/user/limits", "/limits", "/user/devices", "/user/sessions"):
         answer = await running.http.get(path)
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+async def test_a_denied_device_is_told_to_everybody_who_still_believes_it(
+    running: RunningService, alice: Wallet, broker: Broker
+) -> None:
+    phone = Wallet(ALICE_KEY, running.http, {"label": "Phone"})
+    first = await alice.sign_in()
+    await phone.sign_in()
+    user, own, new = UUID(first["user"]["id"]), UUID(alice.device["id"]), UUID(phone.device["id"])
+    commands = (
+        DeviceApproveV1(device_id=own, request_id=uuid4(), user_id=user, by_device_id=new, requested_at=NOW),
+        DeviceApproveV1(device_id=new, request_id=uuid4(), user_id=user, requested_at=NOW),
+        DeviceApproveV1(device_id=new, request_id=uuid4(), user_id=user, by_device_id=new, requested_at=NOW),
+        DeviceDenyV1(device_id=own, request_id=uuid4(), user_id=user, by_device_id=new, requested_at=NOW),
+        DeviceDenyV1(device_id=uuid4(), request_id=uuid4(), user_id=user, by_device_id=own, requested_at=NOW),
+        DeviceDenyV1(device_id=new, request_id=uuid4(), user_id=user, by_device_id=own, requested_at=NOW),
+    )
+    for command in commands:
+        await broker.probe.publish(command)
+    decided = {item.request_id: item for item in await broker.probe.collect(DeviceDecidedV1, 6)}
+    assert [decided[command.request_id].code for command in commands] == [
+        "device_not_approved",
+        "device_needed",
+        "device_own",
+        "device_not_approved",
+        "not_found",
+        None,
+    ]
+    denied = decided[commands[-1].request_id]
+    assert (denied.decision, denied.sessions_ended, denied.label) == ("denied", 1, "Phone")
+    ended = (await broker.probe.collect(FeedEventV1, 1))[0]
+    assert (ended.user_id, ended.name, ended.data["reason"]) == (
+        PLATFORM_FEED,
+        "session:ended",
+        "device_removed",
+    )
+    assert len(ended.data["session_ids"]) == 1
+    assert (await refresh(phone)).json()["code"] == "session_ended"
+    assert (await refresh(alice)).status_code == 200

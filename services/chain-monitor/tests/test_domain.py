@@ -46,7 +46,7 @@ def executed(occurrence: int = 0) -> Executed:
 
 def located(transaction: str, block_hash: str = "b1", log_index: int = 0) -> LocatedEvent:
     """An event of the escrow in a transaction."""
-    return LocatedEvent(block_hash, transaction, log_index, executed())
+    return LocatedEvent(1, block_hash, transaction, log_index, executed())
 
 
 # Whether a change can happen in a status, and what follows.

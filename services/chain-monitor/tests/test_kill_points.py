@@ -9,7 +9,7 @@ import pytest
 
 from snowrail_chain_monitor.app import compose, stop
 from snowrail_chain_monitor.settings import Settings
-from snowrail_chain_monitor.usecases import follow
+from snowrail_chain_monitor.usecases.follow import follow
 from snowrail_kit.clock import SystemClock
 from snowrail_kit.ids import TimeOrderedIds
 from snowrail_kit.service import Runtime

@@ -31,7 +31,8 @@ def test_plain_decimals_are_read_as_typed(text: str) -> None:
         ("1.000.000", "1000000"),
         ("1_000", "1000"),
         ("1'000.5", "1000.5"),
-        ("12,5", "12.5"),
+        ("ten", "10"),
+        ("Hundred", "100"),
         ("1e3", "1000"),
         ("1.5E-2", "0.015"),
         ("1.123456789012345678901234567890123e33", "1123456789012345678901234567890123"),
@@ -62,7 +63,7 @@ def test_what_can_only_mean_one_amount_is_refused_with_it(text: str, meant: str)
 @pytest.mark.parametrize(
     "text",
     [
-        "ten",
+        "some",
         "all",
         "NaN",
         "inf",
@@ -92,6 +93,9 @@ def test_a_comma_that_can_be_read_in_two_ways_is_never_resolved() -> None:
     with pytest.raises(WordProblem, match=r"1000 without the comma, or 1\.000 with a point") as refusal:
         read_amount("1,000", CURRENCIES)
     assert refusal.value.replacement is None
+    with pytest.raises(WordProblem, match=r"150 without the comma, or 1\.50 with a point") as refusal:
+        read_amount("1,50", CURRENCIES)
+    assert (refusal.value.replacement, refusal.value.replacements) == (None, ("1.50", "150"))
 
 
 @pytest.mark.parametrize("text", ["0", "0.0", "0.000"])

@@ -89,7 +89,7 @@ def test_a_card_is_the_same_on_the_wire_and_as_text() -> None:
         notes=("Look twice.",),
         version=3,
     )
-    assert card.to_text() == (
+    assert card.text == (
         "Pay 1 CRO [awaiting authorisation]\n"
         "  To             bob\n"
         "  Line           first\n"
@@ -100,7 +100,7 @@ def test_a_card_is_the_same_on_the_wire_and_as_text() -> None:
         "  Look twice.\n"
         "  > Sign: /confirm 1a2b3c4d"
     )
-    wire = card.to_wire()
+    wire = card.wire
     assert wire["progress"] == {"done": 1, "total": 2}
     assert wire["rows"][1] == {"label": "Line", "value": "first\nsecond", "mono": True}
     assert wire["actions"][0]["sign"] == {"kind": "typed_data"}

@@ -1,7 +1,5 @@
 """Lines: nothing crashes, what is rendered is read back, and errors point at the word at fault."""
 
-from typing import Any
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -9,63 +7,23 @@ from hypothesis import strategies as st
 from snowrail_chain.addresses import checksum_address
 from snowrail_chat.domain.commands import Command, parse, render
 from snowrail_chat.domain.errors import CommandError
-from snowrail_chat.domain.kinds import READINGS, Kind, Vocabulary
-from snowrail_chat.domain.registry import COMMANDS, CommandSpec
+from snowrail_chat.domain.kinds import READINGS, Kind
+from snowrail_chat.domain.registry import COMMANDS
+from snowrail_chat.domain.specs import CommandSpec
 from snowrail_chat.domain.values import (
     Amount,
     ContactName,
-    Count,
     Currency,
     Handle,
     IdPrefix,
     Signature,
-    Topic,
-    WalletAddress,
 )
 
-VOCABULARY = Vocabulary(("CRO", "WCRO", "USDC", "USDT"))
+from .command_lines import VOCABULARY, commands
+
 ADDRESS = "0x52908400098527886E0F7030069857D2E4169EE7"
 MIXED_ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 SIGNATURE = "0x" + "ab" * 65
-
-hex_digits = st.text("0123456789abcdef", min_size=1)
-addresses = st.binary(min_size=20, max_size=20).map(checksum_address)
-handles = st.from_regex(r"[a-z0-9_]{3,32}", fullmatch=True).map(Handle)
-names = (
-    st.text(st.characters(exclude_categories=["C", "Z"], include_characters=' "\\'), min_size=1, max_size=40)
-    .filter(lambda text: text == text.strip() and bool(text))
-    .filter(lambda text: not text.startswith("@") and not text.lower().startswith("0x"))
-    .map(ContactName)
-)
-VALUES: dict[Kind, st.SearchStrategy[Any]] = {
-    Kind.RECIPIENT: st.one_of(handles, addresses.map(WalletAddress), names),
-    Kind.PAYEE: st.one_of(handles, addresses.map(WalletAddress)),
-    Kind.CONTACT: names,
-    Kind.AMOUNT: st.from_regex(r"(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?", fullmatch=True)
-    .filter(lambda text: bool(text.strip("0.")))
-    .map(Amount),
-    Kind.CURRENCY: st.sampled_from(VOCABULARY.currencies).map(Currency),
-    Kind.INTENT: st.text("0123456789abcdef", min_size=4, max_size=32).map(IdPrefix),
-    Kind.SIGNATURE: st.binary(min_size=65, max_size=200).map(lambda data: Signature(f"0x{data.hex()}")),
-    Kind.COUNT: st.integers(1, 50).map(Count),
-    Kind.TOPIC: st.sampled_from(COMMANDS).map(lambda spec: Topic(spec.name)),
-}
-
-
-@st.composite
-def commands(draw: st.DrawFn) -> Command:
-    spec: CommandSpec = draw(st.sampled_from(COMMANDS))
-    values = {
-        argument.name: draw(VALUES[argument.kind])
-        for argument in spec.arguments
-        if argument.required or draw(st.booleans())
-    }
-    options = {
-        option.name: tuple(draw(st.lists(st.sampled_from(option.values), unique=True, min_size=1)))
-        for option in spec.options
-        if draw(st.booleans())
-    }
-    return Command(spec, values, options)
 
 
 def refusal(line: str) -> CommandError:
@@ -210,6 +168,36 @@ def test_a_whole_id_is_an_id() -> None:
         ("/pay", "argument_missing", 5, 0, None),
         ("/pay @alice  ", "argument_missing", 12, 0, None),
         ("/pay @alice 5 CRO now", "too_many_words", 18, 3, "/pay @alice 5 CRO"),
+        ("/pay @alice 1,50", "amount_malformed", 12, 4, "/pay @alice 1.50"),
+        ("/pay @alice five", "amount_malformed", 12, 4, "/pay @alice 5"),
+        ("/pay @alice 5 at", "time_missing", 16, 0, None),
+        ("/pay @alice 5 at tomorrow", "time_missing", 25, 0, "/pay @alice 5 at tomorrow 9:00"),
+        ("/pay @alice 5 CRO at tomorrow 9", "time_malformed", 30, 1, "/pay @alice 5 CRO at tomorrow 9am"),
+        ("/pay @alice 5 at 12/25/2026 9am", "date_malformed", 17, 10, None),
+        ("/pay @alice 5 at  someday", "time_malformed", 18, 7, None),
+        ("/pay @alice 5 in 2 months", "time_malformed", 19, 6, None),
+        ("/pay @alice 5 at 9:00 in 2 hours", "said_twice", 22, 2, None),
+        ("/pay @alice 5 if", "condition_malformed", 16, 0, None),
+        ("/pay @alice 5 if CRO <= 1", "condition_malformed", 21, 2, "/pay @alice 5 if CRO < 1"),
+        ("/pay @alice 5 if gas < 5", "condition_malformed", 24, 0, "/pay @alice 5 if gas < 5 gwei"),
+        ("/pay @alice 5 if DOGE < 5", "currency_unknown", 17, 4, None),
+        ("/recurring stop 1a2b", "unknown_command", 11, 4, "/recurring setup 1a2b"),
+        ("/recurring setup @a 5 every day at 9:00", "handle_malformed", 17, 2, None),
+        ("/recurring setup @bob 5 every month at 9am", "recurrence_malformed", 39, 3, None),
+        ("/recurring setup @bob 5 every monday on 3 at 9am", "recurrence_malformed", 40, 1, None),
+        ("/recurring setup @bob 5 cron 1 2 3", "recurrence_malformed", 29, 5, None),
+        ("/recurring setup @bob 5 daily at 9:00 for", "argument_missing", 42, 0, None),
+        ("/recurring setup @bob 5 daily at 9:00 until 1/2/2027", "date_malformed", 44, 8, None),
+        ("/template save pay @bob 1,50", "amount_malformed", 24, 4, None),
+        ("/template save pay @alice 1; @bob", "argument_missing", 29, 4, None),
+        ("/template save pay @bob 1 CRO @al 2", "too_many_words", 30, 3, None),
+        ("/request 10 UDSC", "currency_unknown", 12, 4, "/request 10 USDC"),
+        ("/request 10 EUR", "currency_unknown", 12, 3, None),
+        ("/alert CRO abov 1", "choice_unknown", 11, 4, "/alert CRO above 1"),
+        ("/alert CRO above 0", "price_malformed", 17, 1, None),
+        ("/settings zone berlin", "zone_unknown", 15, 6, "/settings zone Europe/Berlin"),
+        ("/notifications quiet 25:00 7:00", "quiet_hours_malformed", 21, 10, None),
+        ("/requests open nope", "code_malformed", 15, 4, None),
         ("/pay @alice 5 CRO\n/pay @bob 5", "too_many_words", 18, 4, "/pay @alice 5 CRO"),
         ("/pay @a 5", "handle_malformed", 5, 2, None),
         ('/pay "alice 5', "quote_not_closed", 5, 8, None),
@@ -269,7 +257,7 @@ def test_examples_and_aliases_are_understood(spec: CommandSpec) -> None:
 
 
 def test_every_kind_can_be_read() -> None:
-    assert set(READINGS) == set(Kind)
+    assert set(READINGS) | {Kind.CHOICE, Kind.PAYMENTS} == set(Kind)
 
 
 def test_an_acknowledgement_is_added_once() -> None:

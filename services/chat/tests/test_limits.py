@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snowrail_chat.domain.limits import Use, take
-from snowrail_chat.domain.registry import RateLimit
+from snowrail_chat.domain.specs import RateLimit
 from snowrail_testkit.fixed import START_OF_TIME
 
 LIMIT = RateLimit(10, 60)

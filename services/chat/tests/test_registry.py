@@ -7,7 +7,9 @@ import pytest
 from snowrail_chat.app import service
 from snowrail_chat.commands_document import commands_document, main
 from snowrail_chat.domain import registry
-from snowrail_chat.domain.registry import COMMANDS, CommandSpec
+from snowrail_chat.domain.menus import telegram_menu
+from snowrail_chat.domain.registry import COMMANDS
+from snowrail_chat.domain.specs import CommandSpec
 from snowrail_chat.usecases.commands import HANDLERS
 from snowrail_local.paths import CHECKOUT
 from snowrail_topology import CONSUMES
@@ -35,8 +37,23 @@ def test_optional_arguments_follow_required_ones(spec: CommandSpec) -> None:
 
 def test_limits_are_those_of_the_specification() -> None:
     limits = {spec.name: (spec.limit.count, spec.limit.seconds) for spec in COMMANDS if spec.limit}
-    assert limits == {"pay": (10, 60), "deposit": (5, 60), "withdraw": (5, 60)}
+    assert limits["pay"] == limits["recurring setup"] == limits["request"] == (10, 60)
+    assert limits["deposit"] == limits["withdraw"] == limits["template run"] == (5, 60)
     assert (registry.MESSAGE_LIMIT.count, registry.MESSAGE_LIMIT.seconds) == (50, 60)
+
+
+def test_the_menu_of_messengers_follows_from_the_registry() -> None:
+    menu = telegram_menu(frozenset({"user"}))
+    assert [entry.command for entry in menu] == list(dict.fromkeys(spec.name.split()[0] for spec in COMMANDS))
+    assert all(1 <= len(entry.description) <= 256 for entry in menu)
+    assert next(entry for entry in menu if entry.command == "pay").description == COMMANDS[0].summary
+    assert telegram_menu(frozenset()) == []
+
+
+@pytest.mark.parametrize("spec", [spec for spec in COMMANDS if spec.questions], ids=lambda spec: spec.name)
+def test_dialogues_ask_for_all_that_is_needed(spec: CommandSpec) -> None:
+    asked = {question.slot for question in spec.questions}
+    assert {slot.name for slot in spec.slots if slot.required} <= asked <= {slot.name for slot in spec.slots}
 
 
 def test_roles_permit() -> None:

@@ -38,7 +38,15 @@ def a_chain(chain_id: int = 31337) -> ChainConfig:
 
 
 CHAIN = a_chain()
-PACE = Pace(first_seconds=2, last_seconds=60, margin_seconds=3, settle_seconds=15)
+PACE = Pace(
+    first_seconds=2,
+    last_seconds=60,
+    margin_seconds=3,
+    settle_seconds=15,
+    grace_seconds=3_600,
+    warning_seconds=86_400,
+    price_stale_seconds=900,
+)
 POLICY = OrderPolicy(
     lifetime=timedelta(days=1),
     clock_skew=timedelta(seconds=300),
@@ -81,12 +89,16 @@ def circumstances(token: TokenConfig = USDC, **changes: Any) -> Circumstances:
         limits=LevelLimits(
             gas_per_day=1_000_000,
             tokens={
-                f"31337:{known.address}": TokenLimit(per_transaction=10_000, per_day=20_000)
+                f"31337:{known.address}": TokenLimit(
+                    per_transaction=10_000, per_day=20_000, per_month=100_000
+                )
                 for known in (CRO, USDC)
             },
         ),
         spent=Spent(),
         farthest=timedelta(days=366),
+        most_occurrences=1_000,
+        priced_tokens=frozenset({"CRO", "USDC"}),
     )
     return replace(seen, **changes)
 

@@ -8,7 +8,9 @@ from snowrail_events import (
     IntentCancelledV1,
     IntentCreatedV1,
     IntentDueV1,
+    IntentPauseV1,
     IntentRejectedV1,
+    IntentResumeV1,
     IntentUpdatedV1,
     PaymentSucceededV1,
     UserUpdatedV1,
@@ -363,3 +365,30 @@ async def test_a_batch_of_many_is_one_question_to_the_chain(run_intent: RunInten
         due = await world.collect(IntentDueV1, 117)
         assert len({item.payment_id for item in due}) == 117
         assert {order_of(item.order) for item in due} == {order_of(item.order) for item in created}
+
+
+async def test_an_intent_is_held_back_and_let_go_by_command(world: World) -> None:
+    world.approve()
+    created = await world.created(not_before=world.clock.now() + timedelta(hours=1))
+    await world.publish(world.authorise(created))
+    await world.status(created.intent_id, "armed")
+    names = {"intent_id": created.intent_id, "user_id": world.user_id}
+    pause = IntentPauseV1(**names, request_id=uuid4())
+    await world.publish(pause, IntentPauseV1(**names, request_id=uuid4()))
+    updates = await world.collect(IntentUpdatedV1, 3)
+    assert updates[1].request_id == pause.request_id
+    assert (await world.row(created.intent_id))["paused"]
+    await world.pass_time(7_200)
+    await world.settle()
+    assert await world.broker.probe.count(IntentDueV1) == 0
+    stranger = IntentResumeV1(intent_id=created.intent_id, user_id=uuid4(), request_id=uuid4())
+    await world.publish(stranger)
+    (rejected,) = await world.collect(IntentRejectedV1)
+    assert (rejected.command, rejected.code, rejected.request_id) == (
+        "resume", "not_found", stranger.request_id,
+    )  # fmt: skip
+    await world.publish(IntentResumeV1(**names, request_id=uuid4()))
+    await world.collect(IntentDueV1)
+    late = IntentPauseV1(**names, request_id=uuid4())
+    await world.publish(late)
+    assert (await world.collect(IntentRejectedV1, 2))[1].code == "not_pausable"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snowrail_intent.domain.evaluation import Inputs, evaluate, record
-from snowrail_intent.domain.intents import Intent, counts_against_limits
+from snowrail_intent.domain.intents import Intent
 from snowrail_intent.domain.states import WAITING, IntentEvent, Status, advance
 
 from .samples import CRO, NOW, PACE, a_signed_intent, an_intent
@@ -122,6 +122,7 @@ def test_the_record_holds_the_inputs() -> None:
         "not_before": LATER.isoformat(),
         "expires_at": (NOW + timedelta(days=1)).isoformat(),
         "paused": True,
+        "occurrence": 0,
     }
     assert record(an_intent(), inputs(), None).inputs["not_before"] is None
 
@@ -239,5 +240,27 @@ def test_waiting_begins_once_and_ends() -> None:
 
 
 def test_ended_intents_give_their_limits_back() -> None:
-    giving_back = {Status.DRAFT, Status.CANCELLED, Status.EXPIRED, Status.FAILED}
-    assert {status for status in Status if not counts_against_limits(status)} == giving_back
+    counted = a_signed_intent(counted_on=NOW.date())
+    for event in (IntentEvent.CANCELLED, IntentEvent.EXPIRED, IntentEvent.CANCELLED_ON_CHAIN):
+        assert counted.after(NOW, event).counted_on is None
+    for event in (IntentEvent.FUNDS_MISSING, IntentEvent.PAUSED, IntentEvent.BECAME_DUE):
+        assert counted.after(NOW, event).counted_on == NOW.date()
+    due = replace(counted, status=Status.DUE)
+    assert due.after(NOW, IntentEvent.PAYMENT_FAILED).counted_on is None
+    assert due.after(NOW, IntentEvent.ALL_PAID).counted_on == NOW.date()
+
+
+def test_what_changed_by_itself_is_looked_at_ahead_of_its_time() -> None:
+    soon = a_signed_intent(not_before=LATER)
+    assert PACE.next_check(soon, NOW) == LATER + timedelta(seconds=3)
+    assert PACE.next_check(soon, NOW, is_news=True) == NOW
+    later = a_signed_intent(not_before=NOW + timedelta(days=3), expires_at=NOW + timedelta(days=9))
+    warning = NOW + timedelta(days=2, seconds=3)
+    for is_news in (False, True):
+        assert PACE.next_check(later, NOW, is_news) == warning
+        assert PACE.next_check(later, warning, is_news) == (
+            warning if is_news else warning + timedelta(days=1)
+        )
+    waiting = replace(later, status=Status.AWAITING_FUNDS, waiting_since=NOW - timedelta(days=30))
+    just_before = warning - timedelta(seconds=1)
+    assert PACE.next_check(waiting, just_before) == warning

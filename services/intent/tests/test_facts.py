@@ -36,7 +36,7 @@ def folded(*facts: EscrowFact, token: str = CRO.address) -> OrderOnChain:
 
 def test_a_final_deposit_of_the_payer_is_held() -> None:
     seen = folded(a_fact("funded", 400), a_fact("funded", 600))
-    assert seen == OrderOnChain(deposit=1_000, pending_deposit=1_000, by_payer=True)
+    assert seen == OrderOnChain(deposit=1_000, pending_deposit=1_000, by_payer=True, funded=1_000)
 
 
 def test_what_is_included_is_pending_and_what_is_orphaned_never_was() -> None:
@@ -50,7 +50,7 @@ def test_a_deposit_sent_by_another_is_not_the_payers() -> None:
 
 def test_money_given_back_leaves_the_deposit() -> None:
     cancelled = folded(a_fact("funded"), a_fact("cancelled", 1_000))
-    assert cancelled == OrderOnChain(by_payer=True, cancelled=True, refunded=1_000)
+    assert cancelled == OrderOnChain(by_payer=True, funded=1_000, cancelled=True, refunded=1_000)
     assert folded(a_fact("funded"), a_fact("returned", 1_000)).refunded == 1_000
     failed_refund = folded(a_fact("funded"), a_fact("cancelled", 0))
     assert (failed_refund.deposit, failed_refund.cancelled) == (1_000, True)
@@ -74,7 +74,9 @@ def test_an_execution_counts_as_soon_as_it_is_seen() -> None:
 def test_the_order_of_news_does_not_matter(told: list[tuple[str, int]]) -> None:
     place = {("funded", 700): 1, ("funded", 300): 2, ("executed", 1_000): 3, ("cancelled", 0): 4}
     facts = [a_fact(name, amount, block_number=place[name, amount]) for name, amount in told]
-    assert folded(*facts) == OrderOnChain(by_payer=True, executed=1, cancelled=True)
+    assert folded(*facts) == OrderOnChain(
+        by_payer=True, funded=1_000, executed=1, finally_executed=1, cancelled=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_a_deposit_that_leaves_the_chain_takes_its_authorisation_along(status: S
     verdict = judge_facts(funded, OrderOnChain())
     assert (verdict.events, verdict.reason) == ((IntentEvent.FUNDING_ORPHANED,), "funding_orphaned")
     assert funded.after(funded.created_at, *verdict.events).status is Status.AWAITING_AUTHORISATION
-    assert judge_facts(funded, OrderOnChain(deposit=1_000)).events == ()
+    assert judge_facts(funded, OrderOnChain(deposit=1_000, funded=1_000)).events == ()
     assert judge_facts(a_signed_intent(status=status, deposit=1_000), OrderOnChain()).events == ()
 
 

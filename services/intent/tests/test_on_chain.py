@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,11 @@ from snowrail_events import (
     TransactionFinalV1,
 )
 from snowrail_events.parts import EscrowLog, UnsignedTransaction
-from snowrail_testkit import DevChain
+from snowrail_testkit import Builder, DevChain
 from snowrail_testkit.escrow import EscrowWorld
 
 from .conftest import RunIntent, World, order_of
+from .test_series import DAY, succeed
 
 RECIPIENT = "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720"
 
@@ -52,6 +54,12 @@ class OnChain:
         execution = Execution(order_of(due.order), due.occurrence, bytes.fromhex(due.signature[2:]))
         data = execute_many_calldata([execution])
         return await self.tell(await self.escrow.send(self.escrow.executor, due.escrow, data))
+
+    async def pass_time(self, seconds: int) -> None:
+        """Move the time of the chain and of the service."""
+        await self.escrow.call("evm_increaseTime", seconds)
+        await self.escrow.call("evm_mine")
+        await self.world.pass_time(seconds)
 
     async def tell(self, transaction_hash: str) -> list[Any]:
         """Publish what chain-monitor would say of a final transaction; return the escrow's events."""
@@ -181,3 +189,34 @@ async def test_a_token_deposited_by_the_payer_needs_no_signature(on_chain: OnCha
     (due,) = await world.collect(IntentDueV1)
     assert due.signature == "0x"
     assert isinstance((await on_chain.execute(due))[0], Executed)
+
+
+async def test_a_series_deposited_ahead_is_executed_in_its_time_and_the_rest_comes_back(
+    on_chain: OnChain, build: Builder
+) -> None:
+    world, escrow = on_chain.world, on_chain.escrow
+    before = await escrow.balance(RECIPIENT, "CRO")
+    start = world.clock.now() + timedelta(seconds=600)
+    daily = {"kind": "daily", "time_zone": "UTC", "start_at": start, "count": 3}
+    created = await world.created("CRO", payer=on_chain.payer.address, recipient=RECIPIENT, recurrence=daily)
+    assert created.transaction is not None
+    await on_chain.send(created.transaction)
+    await world.status(created.intent_id, "armed")
+    await on_chain.pass_time(603)
+    (first,) = await world.collect(IntentDueV1)
+    assert isinstance((await on_chain.execute(first))[0], Executed)
+    await succeed(world, build, first)
+    early = first.model_copy(update={"occurrence": 1})
+    assert isinstance((await on_chain.execute(early))[0], ExecutionFailed)  # the chain keeps the period
+    await on_chain.pass_time(2 * DAY)  # the second is missed
+    third = (await world.collect(IntentDueV1, 2))[-1]
+    assert third.occurrence == 1
+    assert isinstance((await on_chain.execute(third))[0], Executed)
+    await succeed(world, build, third)
+    assert await escrow.balance(RECIPIENT, "CRO") == before + 2_000
+    row = await world.status(created.intent_id, "completed")
+    assert (row["next_occurrence"], row["missed"]) == (2, 1)
+    shown = (await world.running.http.get(f"/internal/intents/{created.intent_id}")).json()
+    assert (shown["deposit"], shown["next_step"]["purpose"]) == ("1000", "cancel")
+    await on_chain.send(UnsignedTransaction.model_validate(shown["next_step"]))
+    assert await escrow.balance(escrow.config.escrow, "CRO") == 0

@@ -14,12 +14,13 @@ from snowrail_intent.domain.payments import (
     apply_payment,
     open_occurrence,
 )
+from snowrail_intent.domain.schedule import Slot
 from snowrail_intent.domain.states import Status
 
 from .samples import NOW, a_signed_intent
 
-INTENT = a_signed_intent(status=Status.DUE)
-OCCURRENCE = open_occurrence(INTENT, NOW)
+INTENT = a_signed_intent(status=Status.DUE, slot=1, counted_on=NOW.date())
+OCCURRENCE = open_occurrence(INTENT, Slot(0, NOW), NOW)
 
 
 def a_fact(
@@ -30,8 +31,8 @@ def a_fact(
 
 
 def test_the_payment_of_an_occurrence_is_named_the_same_for_ever() -> None:
-    assert OCCURRENCE.payment_id == open_occurrence(replace(INTENT, version=9), NOW).payment_id
-    assert OCCURRENCE.payment_id != open_occurrence(replace(INTENT, next_occurrence=1), NOW).payment_id
+    assert OCCURRENCE.payment_id == open_occurrence(replace(INTENT, version=9), Slot(0, NOW), NOW).payment_id
+    assert OCCURRENCE.payment_id != open_occurrence(INTENT, Slot(1, NOW), NOW).payment_id
     assert (OCCURRENCE.status, OCCURRENCE.version) == (OccurrenceStatus.PAYING, 0)
 
 
@@ -94,12 +95,12 @@ def test_a_final_payment_that_leaves_the_chain_opens_the_intent_again() -> None:
 
 
 def test_a_repeating_intent_goes_on_until_its_last_occurrence() -> None:
-    repeating = a_signed_intent(status=Status.DUE, order_max_executions=2, order_min_interval=60)
+    repeating = replace(INTENT, slots=2)
     first = apply_payment(repeating, OCCURRENCE, a_fact(OccurrenceStatus.SUCCEEDED), NOW)
     assert first is not None
     assert (first[0].status, first[0].next_occurrence) == (Status.ARMED, 1)
-    due = replace(first[0], status=Status.DUE)
-    second = open_occurrence(due, NOW)
+    due = replace(first[0], status=Status.DUE, slot=2)
+    second = open_occurrence(due, Slot(1, NOW), NOW)
     last = apply_payment(due, second, a_fact(OccurrenceStatus.SUCCEEDED, occurrence=1), NOW)
     assert last is not None
     assert (last[0].status, last[0].next_occurrence) == (Status.COMPLETED, 2)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from snowrail_chain.addresses import checksum_address
 from snowrail_chain.eip712 import order_hash
 from snowrail_intent.domain.intents import Intent
-from snowrail_intent.domain.limits import LevelLimits, Spent, check_limits
+from snowrail_intent.domain.limits import LevelLimits, Payments, Spent, find_exceeded
 from snowrail_intent.domain.orders import order_salt
 from snowrail_intent.domain.refusals import Refusal
 from snowrail_intent.domain.requests import approval_needed, create_intent, is_same_request
@@ -157,8 +157,8 @@ def test_accepted_payments_never_exceed_a_limit(amounts: list[int], gas: int) ->
     token = f"31337:{USDC.address}"
     spent = Spent()
     for amount in amounts:
-        if check_limits(limits, token, "USDC", 6, amount, gas, spent) is None:
-            spent = Spent(spent.amount + amount, spent.gas + gas)
+        if find_exceeded(limits, token, Payments(amount, gas), spent) is None:
+            spent = Spent(spent.amount + amount, spent.gas + gas, spent.month_amount + amount)
             assert amount <= limits.tokens[token].per_transaction
     assert spent.amount <= limits.tokens[token].per_day
     assert spent.gas <= limits.gas_per_day

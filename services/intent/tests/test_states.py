@@ -41,17 +41,20 @@ covered                 FU>AR AP>AR
 became_due              AR>DU DE>DU
 condition_unmet         DU>DE
 occurrence_paid         DU>AR CA>CA
+occurrence_failed       DU>AR CA>CA
+occurrence_missed       FU>AR AP>AR AR>AR DE>AR
+series_ended            FU>CO AP>CO AR>CO DE>CO DU>CO CA>CA
 all_paid                DU>CO CA>CO FA>CO
 payment_failed          DU>FA CA>CA
 payment_cancelled       DU>CA CA>CA
-reopened                AR>DU CO>DU
+reopened                FU>DU AP>DU AR>DU DE>DU CO>DU
 cancelled               AU>CA FU>CA AP>CA AR>CA DE>CA
 cancelled_on_chain      AU>CA FU>CA AP>CA AR>CA DE>CA DU>CA CO>CO CA>CA EX>EX FA>FA
 cancellation_orphaned   DU>DU CO>CO CA>CA EX>EX FA>FA
 funding_orphaned        FU>AU AP>AU AR>AU DE>AU
 expired                 AU>EX FU>EX AP>EX AR>EX DE>EX
-paused                  AU>AU FU>FU AP>AP AR>AR DE>DE
-resumed                 AU>AU FU>FU AP>AP AR>AR DE>DE
+paused                  AU>AU FU>FU AP>AP AR>AR DE>DE DU>DU
+resumed                 AU>AU FU>FU AP>AP AR>AR DE>DE DU>DU
 """
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from snowrail_chain.config import ChainRegistry
 from snowrail_notification.domain import wording
-from snowrail_notification.domain.catalogue import CATALOGUE, Kind, Priority, Type, is_told
 from snowrail_notification.domain.intents import UNSEEN, IntentState, News, news
 
 NATIVE = "0x" + "0" * 40
@@ -24,17 +23,6 @@ def registry(tmp_path: Path) -> ChainRegistry:
     file = tmp_path / "chains.json"
     file.write_text(CHAINS)
     return ChainRegistry.load(file)
-
-
-def test_every_type_has_its_kind() -> None:
-    assert set(CATALOGUE) == set(Type)
-
-
-@pytest.mark.parametrize("preference", [None, True, False])
-def test_a_preference_decides_unless_it_is_critical(preference: bool | None) -> None:
-    assert is_told(Kind("x", Priority.CRITICAL, on_by_default=False), preference)
-    assert is_told(Kind("x", Priority.LOW), preference) is (preference is not False)
-    assert is_told(Kind("x", Priority.LOW, on_by_default=False), preference) is (preference is True)
 
 
 def test_amounts_have_their_symbol_where_it_is_known(registry: ChainRegistry) -> None:

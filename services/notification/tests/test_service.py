@@ -8,6 +8,7 @@ from snowrail_events import (
     DeviceSignedInV1,
     FeedEventV1,
     IntentCreatedV1,
+    IntentLowBalanceV1,
     IntentUpdatedV1,
     NotificationMarkReadV1,
     PaymentBlockedV1,
@@ -131,6 +132,28 @@ async def test_a_deposit_to_take_back_and_missing_money_are_told(
     assert events["withdrawal_ready"]["actions"][0]["command"] == f"/withdraw {intent}"
 
 
+async def test_money_missing_for_a_coming_payment_is_told_once_with_what_is_missing(
+    broker: Broker, build: Builder, notification: RunningService
+) -> None:
+    user, intent = uuid4(), uuid4()
+    now = build(IntentLowBalanceV1).warned_at
+    due_at = now + timedelta(hours=20)
+    values = {"user_id": user, "intent_id": intent, "token": TOKEN}
+    waits = {"status": "awaiting_funds", "reason": "insufficient_funds", "version": 2}
+    await broker.probe.publish(build(IntentUpdatedV1, **values, **waits, changed_at=now, next_run_at=due_at))
+    amounts = {"needed": 3 * 10**18, "available": 10**18, "reason": "insufficient_funds"}
+    await broker.probe.publish(
+        build(IntentLowBalanceV1, **values, **amounts, recipient_label="@alice", due_at=due_at)
+    )
+    shown, told = await feed(broker, 2)
+    assert (shown.name, told.name) == ("intent:updated", "notification")
+    assert told.data["type"] == "low_balance"
+    assert (
+        f"@alice on {due_at:%Y-%m-%d %H:%M} UTC needs 3 CRO; your wallet holds 1 CRO." in told.data["message"]
+    )
+    assert told.data["actions"][0]["command"] == f"/status {intent}"
+
+
 async def test_new_devices_and_anomalies_are_told_to_those_concerned(
     broker: Broker, build: Builder, notification: RunningService
 ) -> None:
@@ -213,7 +236,8 @@ async def test_preferences_decide_what_is_told(
         answer = await notification.http.put("/preferences", json=body, headers=headers)
         assert answer.json()["enabled"] is (enabled or type_ == "security_alert")
     listed = (await notification.http.get("/preferences", headers=headers)).json()
-    assert {item["type"]: item["enabled"] for item in listed}["transaction_failed"] is False
+    in_app = {item["type"]: item["enabled"] for item in listed if item["channel"] == "in_app"}
+    assert in_app["transaction_failed"] is False
     await broker.probe.publish(build(PaymentUpdatedV1, user_id=user, step="submitted", token=TOKEN))
     await broker.probe.publish(build(PaymentFailedV1, user_id=user, token=TOKEN))
     await broker.probe.publish(build(DeviceSignedInV1, user_id=user, is_new=True))

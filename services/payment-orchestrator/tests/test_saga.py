@@ -174,6 +174,20 @@ async def test_the_same_occurrence_makes_one_payment(saga: Saga) -> None:
     assert await saga.probe.count(FraudAssessV1) == 1
 
 
+async def test_an_execution_that_failed_is_paid_by_a_later_payment(saga: Saga) -> None:
+    await saga.probe.publish(saga.due)
+    await saga.probe.collect(FraudAssessV1, 1)
+    await saga.assess("block")
+    await saga.probe.collect(PaymentBlockedV1, 1)
+    later = saga.due.model_copy(update={"payment_id": uuid4()})
+    await saga.probe.publish(later)
+    assert (await saga.probe.collect(FraudAssessV1, 2))[-1].payment_id == later.payment_id
+    await saga.probe.publish(saga.due.model_copy(update={"payment_id": uuid4()}))
+    await saga.probe.publish(saga.due.model_copy(update={"payment_id": uuid4(), "intent_id": uuid4()}))
+    await saga.probe.collect(FraudAssessV1, 3)
+    assert await saga.probe.count(FraudAssessV1) == 3
+
+
 async def test_a_score_that_comes_before_its_payment_waits(saga: Saga) -> None:
     await saga.assess("allow")
     await saga.probe.publish(saga.due)

@@ -21,6 +21,7 @@ from snowrail_events.parts import EscrowLog
 from snowrail_kit.delivery import Delivery, Envelope
 from snowrail_kit.ids import TimeOrderedIds
 from snowrail_kit.unit_of_work import Transaction
+from snowrail_settlement.domain.lane import FactStatus
 from snowrail_settlement.usecases import facts
 from snowrail_testkit import Broker, RunningService
 from snowrail_testkit.escrow import EscrowWorld
@@ -30,9 +31,9 @@ from .conftest import RunService
 RECIPIENT = checksum_address(b"\xaa" * 20)
 FOREIGN = "0x" + "f" * 64
 KINDS = {
-    facts.INCLUDED: TransactionIncludedV1,
-    facts.FINAL: TransactionFinalV1,
-    facts.ORPHANED: TransactionOrphanedV1,
+    FactStatus.INCLUDED: TransactionIncludedV1,
+    FactStatus.FINAL: TransactionFinalV1,
+    FactStatus.ORPHANED: TransactionOrphanedV1,
 }
 
 
@@ -40,7 +41,7 @@ KINDS = {
 class Told:
     """A fact to be applied."""
 
-    kind: str
+    kind: FactStatus
     version: int
     block: str = "a"
     failing: bool = False
@@ -149,10 +150,10 @@ async def bench(broker: Broker, world: EscrowWorld, run_settlement: RunService) 
 
 
 LIFE = (
-    Told(facts.INCLUDED, 1, "a"),
-    Told(facts.ORPHANED, 2, "a"),
-    Told(facts.INCLUDED, 3, "b"),
-    Told(facts.FINAL, 4, "b"),
+    Told(FactStatus.INCLUDED, 1, "a"),
+    Told(FactStatus.ORPHANED, 2, "a"),
+    Told(FactStatus.INCLUDED, 3, "b"),
+    Told(FactStatus.FINAL, 4, "b"),
 )
 
 
@@ -169,65 +170,65 @@ async def test_facts_lead_to_the_same_end_in_whatever_order_they_come(bench: Ben
 
 async def test_what_was_final_may_leave_the_chain_and_return(bench: Bench) -> None:
     async with bench.attempt() as tx:
-        assert await bench.apply(tx, Told(facts.INCLUDED, 1)) == ["included"] * 3
-        assert await bench.apply(tx, Told(facts.FINAL, 2)) == ["executed"] * 3
-        assert await bench.apply(tx, Told(facts.ORPHANED, 3)) == ["orphaned"] * 3
+        assert await bench.apply(tx, Told(FactStatus.INCLUDED, 1)) == ["included"] * 3
+        assert await bench.apply(tx, Told(FactStatus.FINAL, 2)) == ["executed"] * 3
+        assert await bench.apply(tx, Told(FactStatus.ORPHANED, 3)) == ["orphaned"] * 3
         assert await bench.states(tx) == {("submitted", None, None)}
         assert await bench.transaction_state(tx) == "orphaned"
-        assert await bench.apply(tx, Told(facts.INCLUDED, 4)) == ["included"] * 3
-        assert await bench.apply(tx, Told(facts.FINAL, 5)) == ["executed"] * 3
+        assert await bench.apply(tx, Told(FactStatus.INCLUDED, 4)) == ["included"] * 3
+        assert await bench.apply(tx, Told(FactStatus.FINAL, 5)) == ["executed"] * 3
         versions = [event.aggregate_version for event in tx.outgoing]
         assert versions == [version for version in range(2, 7) for _ in range(3)]
 
 
 async def test_another_block_is_told_as_a_loss_and_a_new_inclusion(bench: Bench) -> None:
     async with bench.attempt() as tx:
-        await bench.apply(tx, Told(facts.FINAL, 2, "a"))
-        assert await bench.apply(tx, Told(facts.INCLUDED, 4, "b")) == ["orphaned", "included"] * 3
-        assert await bench.apply(tx, Told(facts.ORPHANED, 3, "a")) == []
+        await bench.apply(tx, Told(FactStatus.FINAL, 2, "a"))
+        assert await bench.apply(tx, Told(FactStatus.INCLUDED, 4, "b")) == ["orphaned", "included"] * 3
+        assert await bench.apply(tx, Told(FactStatus.ORPHANED, 3, "a")) == []
         assert await bench.states(tx) == {("included", "b", None)}
 
 
 async def test_failures_are_told_when_final_with_their_reason(bench: Bench) -> None:
     async with bench.attempt() as tx:
-        assert await bench.apply(tx, Told(facts.INCLUDED, 1, failing=True)) == []
-        assert await bench.apply(tx, Told(facts.FINAL, 2, failing=True)) == ["failed"] * 3
+        assert await bench.apply(tx, Told(FactStatus.INCLUDED, 1, failing=True)) == []
+        assert await bench.apply(tx, Told(FactStatus.FINAL, 2, failing=True)) == ["failed"] * 3
         assert await bench.states(tx) == {("failed", "a", "not_due")}
-        assert await bench.apply(tx, Told(facts.ORPHANED, 3, failing=True)) == ["orphaned"] * 3
-        assert await bench.apply(tx, Told(facts.FINAL, 4, "b")) == ["executed"] * 3
+        assert await bench.apply(tx, Told(FactStatus.ORPHANED, 3, failing=True)) == ["orphaned"] * 3
+        assert await bench.apply(tx, Told(FactStatus.FINAL, 4, "b")) == ["executed"] * 3
 
 
 async def test_a_reverted_transaction_fails_everybody_aboard(bench: Bench) -> None:
     async with bench.attempt() as tx:
-        assert await bench.apply(tx, Told(facts.INCLUDED, 1, succeeded=False)) == []
-        assert await bench.apply(tx, Told(facts.FINAL, 2, succeeded=False)) == ["failed"] * 3
+        assert await bench.apply(tx, Told(FactStatus.INCLUDED, 1, succeeded=False)) == []
+        assert await bench.apply(tx, Told(FactStatus.FINAL, 2, succeeded=False)) == ["failed"] * 3
         assert await bench.states(tx) == {("failed", "a", "transaction_reverted")}
 
 
 async def test_a_final_transaction_without_events_leaves_everybody_in_doubt(bench: Bench) -> None:
     async with bench.attempt() as tx:
-        assert await bench.apply(tx, Told(facts.FINAL, 2, silent=True)) == ["unknown"] * 3
+        assert await bench.apply(tx, Told(FactStatus.FINAL, 2, silent=True)) == ["unknown"] * 3
         assert await bench.states(tx) == {("unknown", None, "no_event")}
-        elsewhere = Told(facts.FINAL, 3, "b", tx_hash=FOREIGN)
+        elsewhere = Told(FactStatus.FINAL, 3, "b", tx_hash=FOREIGN)
         bench_of_another_sender = Bench(bench.running, RECIPIENT, 0, FOREIGN, bench.items)
         assert await bench_of_another_sender.apply(tx, elsewhere) == ["executed"] * 3
 
 
 async def test_a_foreign_transaction_at_our_nonce_freezes_the_lane_and_fails_when_final(bench: Bench) -> None:
     async with bench.attempt() as tx:
-        assert await bench.apply(tx, Told(facts.INCLUDED, 1, silent=True, tx_hash=FOREIGN)) == []
+        assert await bench.apply(tx, Told(FactStatus.INCLUDED, 1, silent=True, tx_hash=FOREIGN)) == []
         lane = await tx.fetch_row("SELECT state, reason FROM lane")
         assert lane is not None
         assert (lane["state"], FOREIGN in lane["reason"]) == ("frozen", True)
         assert await bench.states(tx) == {("submitted", None, None)}
-        told = await bench.apply(tx, Told(facts.FINAL, 2, silent=True, tx_hash=FOREIGN))
+        told = await bench.apply(tx, Told(FactStatus.FINAL, 2, silent=True, tx_hash=FOREIGN))
         assert told == ["failed"] * 3
         assert await bench.states(tx) == {("failed", "a", "nonce_taken")}
         assert await bench.transaction_state(tx) == "dead"
-        told = await bench.apply(tx, Told(facts.ORPHANED, 3, silent=True, tx_hash=FOREIGN))
+        told = await bench.apply(tx, Told(FactStatus.ORPHANED, 3, silent=True, tx_hash=FOREIGN))
         assert told == ["orphaned"] * 3
         assert await bench.transaction_state(tx) == "ambiguous"
-        assert await bench.apply(tx, Told(facts.FINAL, 4)) == ["executed"] * 3
+        assert await bench.apply(tx, Told(FactStatus.FINAL, 4)) == ["executed"] * 3
 
 
 async def test_foreign_use_of_earlier_nonces_and_of_other_keys_is_none_of_our_business(bench: Bench) -> None:
@@ -236,7 +237,7 @@ async def test_foreign_use_of_earlier_nonces_and_of_other_keys_is_none_of_our_bu
         for sender, nonce in ((RECIPIENT, 5), (bench.sender, bench.nonce)):
             await tx.execute("UPDATE lane SET first_nonce = $1, next_nonce = $1", bench.nonce + 1)
             other = Bench(bench.running, sender, nonce, bench.tx_hash, [])
-            await other.apply(tx, Told(facts.FINAL, 9, tx_hash=FOREIGN, silent=True))
+            await other.apply(tx, Told(FactStatus.FINAL, 9, tx_hash=FOREIGN, silent=True))
         lane = await tx.fetch_row("SELECT state FROM lane")
         assert lane is not None
         assert lane["state"] == "active"
@@ -247,7 +248,7 @@ async def statements_for(bench: Bench, tx: Transaction) -> list[int]:
     counts: list[int] = []
     for version in (0, 10):
         counts.clear()
-        for step, kind in enumerate((facts.INCLUDED, facts.FINAL, facts.ORPHANED), start=1):
+        for step, kind in enumerate((FactStatus.INCLUDED, FactStatus.FINAL, FactStatus.ORPHANED), start=1):
             seen: list[Any] = []
             with tx.connection.query_logger(seen.append):
                 assert len(await bench.apply(tx, Told(kind, version + step))) == len(bench.items)

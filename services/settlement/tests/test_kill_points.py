@@ -31,7 +31,6 @@ PASSES_LIMIT = 10
 
 def forget(worker: LaneWorker, node: WrappedNode) -> None:
     """Have a lane remember nothing, as a process that has just begun."""
-    worker.signer = worker.new_signer()
     worker.is_resending = True
     worker.network = worker.network_at = worker.reconciled_at = worker.held_until = None
     worker.doubtful_since.clear()

@@ -9,7 +9,7 @@ import pytest
 
 from snowrail_chain.addresses import checksum_address
 from snowrail_chain.send import SendOutcome, SendResult
-from snowrail_chain.signer import Transaction, read_transaction
+from snowrail_chain.signer import read_transaction
 from snowrail_events import (
     SettlementExecutedV1,
     SettlementFailedV1,
@@ -459,17 +459,43 @@ async def test_what_a_node_does_not_take_holds_up_what_comes_after_and_goes_agai
     assert await transaction_count(world) == 2
 
 
-async def test_a_commit_lost_after_signing_is_signed_anew(
+async def test_an_administrator_replaces_and_cancels_a_nonce_over_http(
     broker: Broker, world: EscrowWorld, run_settlement: RunService, run_monitor: RunService
 ) -> None:
+    await world.call("evm_setAutomine", False)
     async with run_monitor(world), run_settlement(world) as running:
-        await lane_of(running)
-        (worker,) = running.parts.workers.values()
-        lost = Transaction(31337, 0, RECIPIENT, 0, b"never stored", 21_000, 10**10, 1)
-        await worker.signer.sign_transaction(lost)
         await pay(broker, world)
-        await mine_until(world, broker.probe.collect(SettlementExecutedV1, 1))
-    assert await transaction_count(world) == 1
+        (submitted,) = await broker.probe.collect(SettlementSubmittedV1, 1)
+        lane = await lane_of(running)
+        path = f"/lanes/{lane['lane_id']}/nonces/0"
+        headers = {**sign_in_admin(running), "Idempotency-Key": "n1"}
+        user = {"Authorization": "Bearer user", "Idempotency-Key": "n1"}
+        body = {"reason": "the fee is too low"}
+        for act in ("replace", "cancel"):
+            assert (await running.http.post(f"{path}/{act}", json=body, headers=user)).status_code == 403
+            nameless = {"Authorization": "Bearer admin"}
+            assert (await running.http.post(f"{path}/{act}", json=body, headers=nameless)).status_code == 400
+        unsigned = await running.http.post(f"{path}7/replace", json=body, headers=headers)
+        assert (unsigned.status_code, unsigned.json()["code"]) == (409, "nonce_not_signed")
+        assert unsigned.headers["content-type"] == "application/problem+json"
+        replaced = await running.http.post(f"{path}/replace", json=body, headers=headers)
+        again = await running.http.post(f"{path}/replace", json=body, headers=headers)
+        assert (replaced.status_code, replaced.content) == (200, again.content)
+        assert replaced.json()["replaced_tx_hash"] == submitted.tx_hash
+        cancelled = await running.http.post(f"{path}/cancel", json=body, headers=headers)
+        assert cancelled.json()["replaced_tx_hash"] == replaced.json()["tx_hash"]
+
+        async def is_sent() -> Any:
+            return await world.call("eth_getTransactionByHash", cancelled.json()["tx_hash"])
+
+        await eventually(is_sent)
+        (failed,) = await mine_until(world, broker.probe.collect(SettlementFailedV1, 1))
+        assert (failed.code, failed.retryable) == ("nonce_taken", True)
+        assert failed.tx_hash == cancelled.json()["tx_hash"]
+        rows = await running.runtime.database.fetch("SELECT action FROM audit_entry ORDER BY position")
+        assert [row["action"] for row in rows] == ["lane.nonce_replaced", "lane.nonce_cancelled"]
+        assert (await lane_of(running))["state"] == "active"
+    assert await world.balance(RECIPIENT, "USDC") == 0
 
 
 async def test_a_replacement_never_exceeds_a_ceiling_aboard(

@@ -1,11 +1,12 @@
 """Single passes of a lane over a real database, against a node whose every answer the test decides."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -16,18 +17,28 @@ from snowrail_chain.deploy import write_chains_file
 from snowrail_chain.eip712 import Order, order_hash
 from snowrail_chain.rpc import RpcTimeout, transaction_hash
 from snowrail_chain.send import SendOutcome, SendResult
-from snowrail_chain.signer import LocalSigner, read_transaction
+from snowrail_chain.signer import (
+    LocalSigner,
+    SignedTransaction,
+    SigningFailed,
+    Transaction,
+    effect_digest,
+    read_transaction,
+)
 from snowrail_events import TransactionFinalV1, TransactionIncludedV1
 from snowrail_kit.delivery import Delivery, Envelope
+from snowrail_kit.problems import Problem
 from snowrail_kit.service import Runtime
 from snowrail_settlement.app import compose
 from snowrail_settlement.clients import Account, Network
 from snowrail_settlement.domain.command import Command
+from snowrail_settlement.domain.lane import FactStatus
 from snowrail_settlement.settings import Settings
-from snowrail_settlement.store import items
+from snowrail_settlement.store import items, lanes
 from snowrail_settlement.store.items import NewItem
 from snowrail_settlement.usecases import facts
 from snowrail_settlement.usecases.lane import run_lane
+from snowrail_settlement.usecases.operator import Replaced, cancel_nonce, raise_fee_now
 from snowrail_settlement.usecases.parts import LaneWorker, Parts
 from snowrail_settlement.usecases.upkeep import keep_up
 from snowrail_testkit import CreateDatabase, FakeClock, SequentialIds
@@ -148,9 +159,11 @@ class Bench:
         async with self.runtime.transaction() as tx:
             await items.insert_items(tx, [NewItem(command, None, None)])
 
-    async def tell(self, kind: str, version: int, tx_hash: str, nonce: int = 0, **changes: Any) -> None:
+    async def tell(
+        self, kind: FactStatus, version: int, tx_hash: str, nonce: int = 0, **changes: Any
+    ) -> None:
         """Tell a fact without logs about a transaction of the signer."""
-        event = {facts.INCLUDED: TransactionIncludedV1, facts.FINAL: TransactionFinalV1}[kind](
+        event = {FactStatus.INCLUDED: TransactionIncludedV1, FactStatus.FINAL: TransactionFinalV1}[kind](
             chain_id=CHAIN_ID,
             tx_hash=tx_hash,
             sender=SIGNER,
@@ -188,7 +201,7 @@ class Bench:
 def restart(bench: Bench) -> None:
     """Have the lane begin as in a new process."""
     old = bench.worker
-    bench.worker = LaneWorker(old.lane_id, old.chain, old.new_signer(), old.new_signer, bench.node)
+    bench.worker = LaneWorker(old.lane_id, old.chain, old.signer, bench.node)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -242,8 +255,8 @@ async def test_everything_that_is_not_final_goes_again_after_a_restart_in_order(
         await bench.add()
         await bench.run()
     first, second, third = await bench.hashes()
-    await bench.tell(facts.FINAL, 1, first, nonce=0)
-    await bench.tell(facts.INCLUDED, 1, second, nonce=1)
+    await bench.tell(FactStatus.FINAL, 1, first, nonce=0)
+    await bench.tell(FactStatus.INCLUDED, 1, second, nonce=1)
     bench.node.sent.clear()
     restart(bench)
     await bench.run()
@@ -254,6 +267,83 @@ async def test_everything_that_is_not_final_goes_again_after_a_restart_in_order(
     await bench.run()
     assert [transaction_hash(raw) for raw in bench.node.sent] == [second, third]
     assert await bench.states() == ["final", "included", "broadcast"]
+
+
+class SpoiltSigner:
+    """A signer that is out of reach."""
+
+    address = SIGNER
+
+    async def sign_transaction(
+        self, transaction: Transaction, *, operator_self_transfer: bool = False
+    ) -> SignedTransaction:
+        """See `Signer.sign_transaction`."""
+        raise SigningFailed("out of reach")
+
+
+async def test_a_taken_nonce_is_signed_for_later_and_never_given_to_others(bench: Bench) -> None:
+    signer, bench.worker.signer = bench.worker.signer, SpoiltSigner()
+    await bench.add()
+    await bench.run()
+    await bench.add()
+    await bench.run(200)
+    await keep_up(bench.parts)
+    assert await bench.states("item") == ["assigned", "created"]  # nothing signed: nobody is in doubt
+    assert await bench.states() == []
+    (trouble,) = (await bench.lane())["troubles"]
+    assert trouble == "nonce 0: the signer does not sign: out of reach"
+    (reserved,) = await bench.fetch("SELECT effect FROM lane_nonce")
+    bench.worker.signer = signer
+    restart(bench)
+    await bench.run()
+    first, second = map(read_transaction, bench.node.sent)
+    assert (first.nonce, second.nonce, effect_digest(first)) == (0, 1, reserved["effect"])
+    assert await bench.states("item") == ["submitted", "submitted"]
+    assert await bench.fetch("SELECT * FROM lane_unsigned") == []
+
+
+async def test_a_taken_nonce_that_somebody_else_uses_up_is_not_signed_for(bench: Bench) -> None:
+    signer, bench.worker.signer = bench.worker.signer, SpoiltSigner()
+    await bench.add()
+    await bench.run()
+    await bench.tell(FactStatus.FINAL, 1, FOREIGN)
+    assert await bench.states("item") == ["failed"]
+    assert (await bench.lane())["state"] == "frozen"
+    bench.worker.signer = signer
+    await bench.run()
+    assert await bench.states() == []
+    await bench.fetch("UPDATE lane SET state = 'active'")
+    # what can never be signed for takes no place among those in flight
+    settings = bench.parts.settings.model_copy(update={"in_flight_transactions": 1})
+    bench.parts = replace(bench.parts, settings=settings)
+    await bench.add()
+    await bench.run()
+    (sent,) = map(read_transaction, bench.node.sent)
+    assert sent.nonce == 1
+
+
+async def test_the_signer_refuses_a_second_effect_for_a_nonce_after_a_restart_too(bench: Bench) -> None:
+    await bench.fetch(
+        f"INSERT INTO signing_ledger VALUES ({CHAIN_ID}, '{SIGNER}', 0, sha256('something else'), now())"
+    )
+    restart(bench)
+    await bench.add()
+    await bench.run()
+    (trouble,) = (await bench.lane())["troubles"]
+    assert trouble == "nonce 0: the signer does not sign: nonce 0 was signed for another effect"
+    assert await bench.states("item") == ["assigned"]
+    assert bench.node.sent == []
+
+
+async def test_what_a_nonce_is_signed_for_is_recorded_before(bench: Bench) -> None:
+    await bench.add()
+    await bench.run()
+    (row,) = await bench.fetch(
+        "SELECT ledger.effect = slot.effect AS is_same, ledger.recorded_at <= signed.signed_at AS is_before"
+        " FROM signing_ledger AS ledger JOIN lane_nonce AS slot USING (chain_id, signer, nonce)"
+        " JOIN lane_transaction AS signed USING (chain_id, signer, nonce)"
+    )
+    assert (row["is_same"], row["is_before"]) == (True, True)
 
 
 async def test_a_nonce_past_our_own_freezes_the_lane_even_before_any_fact(bench: Bench) -> None:
@@ -361,7 +451,7 @@ async def test_what_a_block_holds_by_now_is_not_replaced(bench: Bench) -> None:
     (known,) = await bench.hashes()
 
     async def include() -> Network:
-        await bench.tell(facts.INCLUDED, 1, known)
+        await bench.tell(FactStatus.INCLUDED, 1, known)
         return Network(100, GWEI)
 
     bench.node.network = include  # type: ignore[method-assign]
@@ -389,7 +479,7 @@ async def test_an_old_fact_in_the_same_batch_does_not_hide_a_newer_one(bench: Be
         envelope = Envelope(uuid4(), type(event).subject, "chain-monitor", version=version)
         deliveries.append(Delivery(envelope, event, b""))
     async with bench.runtime.transaction() as tx:
-        await facts.apply_facts(deliveries, tx, facts.INCLUDED)
+        await facts.apply_facts(deliveries, tx, FactStatus.INCLUDED)
     (row,) = await bench.fetch("SELECT version, block_hash FROM observation")
     assert (row["version"], row["block_hash"][2]) == (5, "b")
 
@@ -422,3 +512,129 @@ async def test_a_balance_that_full_transactions_would_use_up_is_told(bench: Benc
     await bench.run(20)
     assert await bench.states("item") == ["submitted"]
     assert any("only 100000000000000000000 wei" in trouble for trouble in (await bench.lane())["troubles"])
+
+
+async def operate(bench: Bench, act: Any, *arguments: Any) -> Replaced:
+    """Do what an administrator does about nonce 0."""
+    async with bench.runtime.transaction() as tx:
+        lane = await lanes.lock_lane(tx, bench.worker.lane_id)
+        assert lane is not None
+        return await act(bench.parts, tx, lane, 0, *arguments)
+
+
+async def test_an_administrator_raises_a_fee_at_once(bench: Bench) -> None:
+    with pytest.raises(Problem, match="Nothing is signed"):
+        await operate(bench, raise_fee_now)
+    await bench.add()
+    await bench.run()
+    (first,) = await bench.hashes()
+    replaced = await operate(bench, raise_fee_now)
+    assert replaced.replaced_tx_hash == first
+    await bench.run()
+    old, new = map(read_transaction, bench.node.sent)
+    assert new.max_fee_per_gas == replaced.max_fee_per_gas > old.max_fee_per_gas
+    assert effect_digest(new) == effect_digest(old)
+    await bench.tell(FactStatus.INCLUDED, 1, first)
+    with pytest.raises(Problem, match="A block holds"):
+        await operate(bench, raise_fee_now)
+
+
+async def test_an_administrator_never_pays_more_than_a_payer_allows(bench: Bench) -> None:
+    await bench.add(max_gas_price=3 * GWEI)
+    await bench.run()
+    with pytest.raises(Problem, match="No more than 3000000000 wei"):
+        await operate(bench, raise_fee_now)
+    assert len(await bench.states()) == 1
+
+
+async def test_a_cancelled_nonce_fails_its_payments_when_that_is_final_and_not_before(bench: Bench) -> None:
+    await bench.add(max_gas_price=3 * GWEI)
+    await bench.run()
+    cancelled = await operate(bench, cancel_nonce, uuid4())
+    await bench.run()
+    sent = read_transaction(bench.node.sent[-1])
+    assert (sent.nonce, sent.to, sent.value, sent.data) == (0, SIGNER, 0, b"")
+    await bench.tell(FactStatus.INCLUDED, 1, cancelled.tx_hash)
+    assert await bench.states("item") == ["submitted"]
+    await bench.tell(FactStatus.FINAL, 2, cancelled.tx_hash)
+    (item,) = await bench.fetch("SELECT state, code FROM item")
+    assert (item["state"], item["code"]) == ("failed", "nonce_taken")
+    assert await bench.states() == ["dead", "final"]
+    assert (await bench.lane())["state"] == "active"
+    await bench.add()
+    await bench.run()
+    assert read_transaction(bench.node.sent[-1]).nonce == 1
+
+
+async def test_a_cancellation_that_comes_too_late_changes_nothing(bench: Bench) -> None:
+    await bench.add()
+    await bench.run()
+    (first,) = await bench.hashes()
+    await operate(bench, cancel_nonce, uuid4())
+    with pytest.raises(Problem, match="being cancelled"):
+        await operate(bench, raise_fee_now)
+    await operate(bench, cancel_nonce, uuid4())
+    await bench.run()
+    await bench.run(61)
+    assert "only an administrator may raise" in (await bench.lane())["troubles"][0]
+    await bench.tell(FactStatus.FINAL, 1, first)
+    assert await bench.states() == ["final", "dead", "dead"]
+    assert (await bench.lane())["state"] == "active"
+
+
+async def test_no_node_or_signer_is_a_refusal_that_signs_nothing(bench: Bench) -> None:
+    await bench.add()
+    await bench.run()
+    bench.worker.signer = SpoiltSigner()
+    with pytest.raises(Problem, match="Nothing was signed: out of reach") as refused:
+        await operate(bench, cancel_nonce, uuid4())
+    assert refused.value.status == 503
+    assert await bench.fetch("SELECT * FROM lane_cancellation") == []
+    bench.parts = replace(bench.parts, workers={})
+    with pytest.raises(Problem, match="does not have the key"):
+        await operate(bench, cancel_nonce, uuid4())
+
+
+async def test_the_database_refuses_a_cancellation_that_nobody_approved(bench: Bench) -> None:
+    await bench.add()
+    await bench.run()
+    copy = (
+        "INSERT INTO lane_transaction SELECT chain_id, 'other', signer, nonce, {effect}, raw,"
+        " max_fee_per_gas + 1, max_priority_fee_per_gas, 'signed', signed_at, NULL, '', true"
+        " FROM lane_transaction"
+    )
+    for effect in ("effect", "sha256('')"):
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await bench.fetch(copy.format(effect=effect))
+
+
+async def test_unsigned_items_are_spread_over_lanes_that_can_go_on(bench: Bench) -> None:
+    for _ in range(40):
+        await bench.add()
+    others = [checksum_address(bytes([number]) * 20) for number in (8, 9)]
+    for signer in others:
+        await bench.fetch(
+            "INSERT INTO lane (lane_id, chain_id, signer, state, first_nonce, next_nonce, changed_at)"
+            f" VALUES ('{uuid4()}', {CHAIN_ID}, '{signer}', 'active', 0, 0, now())"
+        )
+    served = [SIGNER, *others]
+
+    async def shares() -> list[set[UUID]]:
+        now = bench.clock.now()
+        database = bench.runtime.database
+        lists = [await items.due_items(database, CHAIN_ID, signer, served, now, 100) for signer in served]
+        return [{item.item_id for item in due} for due in lists]
+
+    whole = await shares()
+    assert sum(map(len, whole)) == len(set.union(*whole)) == 40
+    assert all(whole)
+    await bench.fetch(f"UPDATE lane SET state = 'paused' WHERE signer = '{others[0]}'")
+    await bench.fetch(f"UPDATE lane SET troubles = '{{stuck}}' WHERE signer = '{others[1]}'")
+    assert [len(share) for share in await shares()] == [40, 0, 0]
+    await bench.fetch("UPDATE lane SET troubles = '{}'")
+    first, paused, second = await shares()
+    assert (len(first) + len(second), len(paused)) == (40, 0)
+    assert whole[0] <= first  # nobody else's lane changes
+    assert whole[2] <= second
+    await bench.run()  # the others are not at work here
+    assert set(await bench.states("item")) == {"submitted"}

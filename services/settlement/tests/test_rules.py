@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -37,6 +38,7 @@ from snowrail_settlement.domain.refusals import (
     explain_refusal,
     patience_with,
 )
+from snowrail_settlement.keys import open_keys
 from snowrail_settlement.settings import Settings
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -290,3 +292,27 @@ def test_a_wrong_key_is_refused_without_repeating_it(keys: str, tmp_path: Any) -
 def test_several_keys_are_several_lanes(tmp_path: Any) -> None:
     settings = Settings(chains_file=tmp_path, executor_key=SecretStr(f"{KEY}, {'22' * 32}"))
     assert settings.keys == [b"\x11" * 32, b"\x22" * 32]
+
+
+def test_keys_may_be_in_kms_beside_or_instead_of_local_ones(tmp_path: Path) -> None:
+    one = Settings(chains_file=tmp_path, executor_kms_keys=f"{PAYER}=alias/executor, {ESCROW}=arn:aws:kms:1")
+    assert one.kms_keys == [(PAYER, "alias/executor"), (ESCROW, "arn:aws:kms:1")]
+    assert one.keys == []
+    both = Settings(chains_file=tmp_path, executor_kms_keys=f"{PAYER}=a", executor_key=SecretStr(KEY))
+    assert (len(both.keys), len(both.kms_keys)) == (1, 1)
+    for wrong in ("0x12=alias/executor", PAYER, f"{PAYER}="):
+        with pytest.raises(ValidationError):
+            Settings(chains_file=tmp_path, executor_kms_keys=wrong)
+    with pytest.raises(ValidationError, match="name a key"):
+        Settings(chains_file=tmp_path)
+
+
+def test_keys_in_kms_need_credentials_and_are_not_connected_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    settings = Settings(chains_file=tmp_path, executor_kms_keys=f"{PAYER}=a", executor_key=SecretStr(KEY))
+    keys = open_keys(settings)
+    assert [key.address for key in keys.all][1:] == [PAYER]
+    assert len(keys.remote) == 1

@@ -1,9 +1,16 @@
 """Events and commands that services exchange: one module each, and a registry of them all."""
 
+from snowrail_events.alert_create_v1 import AlertCreateV1
+from snowrail_events.alert_delete_v1 import AlertDeleteV1
+from snowrail_events.alert_updated_v1 import AlertUpdatedV1
 from snowrail_events.base import Event
+from snowrail_events.chat_answered_v1 import ChatAnsweredV1
 from snowrail_events.chat_message_posted_v1 import ChatMessagePostedV1
+from snowrail_events.device_approve_v1 import DeviceApproveV1
+from snowrail_events.device_decided_v1 import DeviceDecidedV1
+from snowrail_events.device_deny_v1 import DeviceDenyV1
 from snowrail_events.device_signed_in_v1 import DeviceSignedInV1
-from snowrail_events.feed_event_v1 import FeedEventV1
+from snowrail_events.feed_event_v1 import PLATFORM_FEED, FeedEventV1
 from snowrail_events.fraud_assess_v1 import FraudAssessV1
 from snowrail_events.fraud_assessed_v1 import FraudAssessedV1
 from snowrail_events.fraud_reviewed_v1 import FraudReviewedV1
@@ -14,9 +21,16 @@ from snowrail_events.intent_cancelled_v1 import IntentCancelledV1
 from snowrail_events.intent_create_v1 import IntentCreateV1
 from snowrail_events.intent_created_v1 import IntentCreatedV1
 from snowrail_events.intent_due_v1 import IntentDueV1
+from snowrail_events.intent_low_balance_v1 import IntentLowBalanceV1
+from snowrail_events.intent_pause_v1 import IntentPauseV1
 from snowrail_events.intent_rejected_v1 import IntentRejectedV1
+from snowrail_events.intent_resume_v1 import IntentResumeV1
 from snowrail_events.intent_updated_v1 import IntentUpdatedV1
 from snowrail_events.notification_mark_read_v1 import NotificationMarkReadV1
+from snowrail_events.notification_preferences_updated_v1 import NotificationPreferencesUpdatedV1
+from snowrail_events.notification_rejected_v1 import NotificationRejectedV1
+from snowrail_events.notification_set_preference_v1 import NotificationSetPreferenceV1
+from snowrail_events.notification_set_quiet_hours_v1 import NotificationSetQuietHoursV1
 from snowrail_events.payment_blocked_v1 import PaymentBlockedV1
 from snowrail_events.payment_cancelled_v1 import PaymentCancelledV1
 from snowrail_events.payment_failed_v1 import PaymentFailedV1
@@ -42,7 +56,14 @@ from snowrail_events.user_updated_v1 import UserUpdatedV1
 EVENTS: dict[str, type[Event]] = {
     event.subject: event
     for event in (
+        AlertCreateV1,
+        AlertDeleteV1,
+        AlertUpdatedV1,
+        ChatAnsweredV1,
         ChatMessagePostedV1,
+        DeviceApproveV1,
+        DeviceDecidedV1,
+        DeviceDenyV1,
         DeviceSignedInV1,
         FeedEventV1,
         FraudAssessV1,
@@ -55,9 +76,16 @@ EVENTS: dict[str, type[Event]] = {
         IntentCreateV1,
         IntentCreatedV1,
         IntentDueV1,
+        IntentLowBalanceV1,
+        IntentPauseV1,
         IntentRejectedV1,
+        IntentResumeV1,
         IntentUpdatedV1,
         NotificationMarkReadV1,
+        NotificationPreferencesUpdatedV1,
+        NotificationRejectedV1,
+        NotificationSetPreferenceV1,
+        NotificationSetQuietHoursV1,
         PaymentBlockedV1,
         PaymentCancelledV1,
         PaymentFailedV1,
@@ -85,7 +113,15 @@ EVENTS: dict[str, type[Event]] = {
 
 __all__ = [
     "EVENTS",
+    "PLATFORM_FEED",
+    "AlertCreateV1",
+    "AlertDeleteV1",
+    "AlertUpdatedV1",
+    "ChatAnsweredV1",
     "ChatMessagePostedV1",
+    "DeviceApproveV1",
+    "DeviceDecidedV1",
+    "DeviceDenyV1",
     "DeviceSignedInV1",
     "Event",
     "FeedEventV1",
@@ -99,9 +135,16 @@ __all__ = [
     "IntentCreateV1",
     "IntentCreatedV1",
     "IntentDueV1",
+    "IntentLowBalanceV1",
+    "IntentPauseV1",
     "IntentRejectedV1",
+    "IntentResumeV1",
     "IntentUpdatedV1",
     "NotificationMarkReadV1",
+    "NotificationPreferencesUpdatedV1",
+    "NotificationRejectedV1",
+    "NotificationSetPreferenceV1",
+    "NotificationSetQuietHoursV1",
     "PaymentBlockedV1",
     "PaymentCancelledV1",
     "PaymentFailedV1",

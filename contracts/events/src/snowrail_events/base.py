@@ -17,7 +17,7 @@ class Event(BaseModel):
     subject: ClassVar[str]
     """Subject on the bus: `<context>.<fact>.v<N>`."""
     producers: ClassVar[tuple[str, ...]]
-    """Services that may publish it; more than one only for the user feed."""
+    """Services that may publish it; more than one only for the user feed and for lines that users type."""
     aggregate: ClassVar[str]
     """Name of the field that identifies the aggregate."""
 

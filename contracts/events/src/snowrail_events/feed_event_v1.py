@@ -8,12 +8,19 @@ from pydantic import Field
 
 from snowrail_events.base import Event
 
+PLATFORM_FEED = UUID(int=0)
+"""Whose feed only gateways hear."""
+
 
 class FeedEventV1(Event):
-    """One event of a user's feed, under its name on the WebSocket (`chat:message`, `tx:confirmed`, …)."""
+    """One event of a user's feed, under its name on the WebSocket (`chat:message`, `tx:confirmed`, …).
+
+    The feed of `PLATFORM_FEED` belongs to no user: gateways themselves hear it. `session:ended` there names
+    sessions that are over before their access tokens are.
+    """
 
     subject: ClassVar[str] = "feed"
-    producers: ClassVar[tuple[str, ...]] = ("chat", "notification")
+    producers: ClassVar[tuple[str, ...]] = ("accounts", "chat", "notification")
     aggregate: ClassVar[str] = "user_id"
 
     user_id: UUID

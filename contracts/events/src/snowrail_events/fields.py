@@ -56,10 +56,14 @@ Text = Annotated[str, Field(max_length=2_000)]
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
 """Stable machine-readable code of a refusal or reason."""
 
+ClockTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+"""A time of day, `HH:MM`, in some time zone."""
+
 __all__ = [
     "UUID",
     "Address",
     "Atoms",
+    "ClockTime",
     "Code",
     "Handle",
     "Hash32",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from snowrail_events.base import Event
 from snowrail_events.fields import Address, Atoms, Code, TokenId
+from snowrail_events.parts import IntentCondition, IntentRecurrence
 
 
 class IntentCreateV1(Event):
@@ -28,3 +29,8 @@ class IntentCreateV1(Event):
     acknowledged: tuple[Code, ...] = ()
     """Warnings the user has acknowledged: `duplicate_payment`, `lookalike_address`."""
     requested_at: datetime
+    condition: IntentCondition | None = None
+    recurrence: IntentRecurrence | None = None
+    """Its start takes the place of `not_before`, which is left out."""
+    safety_buffer: Atoms = 0
+    """Least atoms of the token that stay in the payer's wallet."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from snowrail_events.base import Event
 from snowrail_events.fields import Address, Atoms, Code, Hash32, OrderTerms, TokenId
-from snowrail_events.parts import UnsignedTransaction
+from snowrail_events.parts import IntentCondition, IntentRecurrence, UnsignedTransaction
 
 
 class IntentCreatedV1(Event):
@@ -44,3 +44,9 @@ class IntentCreatedV1(Event):
     estimated_gas_price: Atoms
     fee_payer: Code
     """Who pays the network fee of the execution: `platform` or `payer`."""
+    condition: IntentCondition | None = None
+    recurrence: IntentRecurrence | None = None
+    next_run_at: datetime | None = None
+    """When the first occurrence is due; None for at once."""
+    occurrences_total: int | None = Field(default=None, ge=1)
+    """How many occurrences one authorisation covers; the approval or the funding transaction is for all."""

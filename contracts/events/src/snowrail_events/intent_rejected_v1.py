@@ -19,7 +19,7 @@ class IntentRejectedV1(Event):
     user_id: UUID
     request_id: UUID
     command: Code
-    """The command refused: `create`, `authorise` or `cancel`."""
+    """The command refused: `create`, `authorise`, `cancel`, `pause` or `resume`."""
     code: Code
     detail: Text
     rejected_at: datetime

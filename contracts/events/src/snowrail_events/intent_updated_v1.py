@@ -36,3 +36,13 @@ class IntentUpdatedV1(Event):
     next_step: UnsignedTransaction | None = None
     """Transaction the payer may send next: an approval, or the on-chain cancellation."""
     refunded: Atoms | None = None
+    paused: bool | None = None
+    next_run_at: datetime | None = None
+    """When the next occurrence is, or was, due; None for at once and when none is left."""
+    occurrences_total: int | None = Field(default=None, ge=1)
+    occurrences_paid: int | None = Field(default=None, ge=0)
+    occurrences_missed: int | None = Field(default=None, ge=0)
+    """Left out or failed."""
+    last_result: Code | None = None
+    """How the last occurrence ended: `succeeded`, `failed`, `blocked`, `cancelled` or `skipped`."""
+    last_result_at: datetime | None = None

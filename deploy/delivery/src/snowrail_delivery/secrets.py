@@ -70,6 +70,7 @@ def create(folder: Path, database_address: str, executor_key: str | None = None)
         folder / "services/settlement/snowrail_executor_key",
         lambda: executor_key or "0x" + secrets.token_hex(32),
     )
+    _kept(folder / "services/notification/snowrail_channel_secret", _password)
     signing_key = _kept(folder / "services/accounts/signing_key.pem", _signing_key)
     _write(folder / "public/jwks.json", _jwks(signing_key))
     _write(folder / "kustomization.yaml", json.dumps(_kustomization(folder), indent=1))

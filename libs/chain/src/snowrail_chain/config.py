@@ -1,5 +1,8 @@
 """Chains, tokens and contract addresses, from the file that SNOWRAIL_CHAINS_FILE names."""
 
+import json
+import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -163,6 +166,19 @@ class ChainConfig(BaseModel):
         return f"{self.explorer_url.rstrip('/')}/tx/{transaction_hash}" if self.explorer_url else None
 
 
+_VARIABLE = re.compile(r'"\$\{([A-Z][A-Z0-9_]*)\}"')
+
+
+def _from_environment(text: str, path: str | Path) -> str:
+    def value(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if not os.environ.get(name):
+            raise ChainConfigError(f"the chains file {path} needs the environment variable {name}")
+        return json.dumps(os.environ[name])
+
+    return _VARIABLE.sub(value, text)
+
+
 class ChainRegistry(BaseModel):
     """All configured chains."""
 
@@ -182,15 +198,18 @@ class ChainRegistry(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Load and check the chains file.
+        """Load and check the chains file. A text that is `${NAME}` stands for that environment variable.
 
         Raises:
-            ChainConfigError: The file cannot be read or does not describe chains.
+            ChainConfigError: The file cannot be read, does not describe chains, or needs a variable that is
+                not set.
         """
         try:
-            return cls.model_validate_json(Path(path).read_bytes())
+            return cls.model_validate_json(_from_environment(Path(path).read_text(), path))
         except OSError as problem:
             raise ChainConfigError(f"cannot read the chains file {path}: {problem.strerror}") from problem
+        except UnicodeDecodeError as problem:
+            raise ChainConfigError(f"the chains file {path} is no text") from problem
         except ValidationError as problem:
             raise ChainConfigError(f"the chains file {path} is wrong: {problem}") from problem
 

@@ -107,12 +107,16 @@ class RangeSize:
 
     Args:
         largest: Upper bound, in blocks; the lower bound is one block.
+        grow_after: Successes in a row before it is doubled.
     """
 
-    def __init__(self, largest: int) -> None:
+    def __init__(self, largest: int, grow_after: int = 1) -> None:
         assert largest >= 1, "a range has at least one block"
+        assert grow_after >= 1, "a range grows after at least one success"
         self._largest = largest
+        self._grow_after = grow_after
         self._blocks = largest
+        self._successes = 0
 
     @property
     def blocks(self) -> int:
@@ -121,8 +125,16 @@ class RangeSize:
 
     def succeeded(self) -> None:
         """A range of this size was fetched and stored."""
-        self._blocks = min(self._blocks * 2, self._largest)
+        self._successes += 1
+        if self._successes >= self._grow_after:
+            self._successes = 0
+            self._blocks = min(self._blocks * 2, self._largest)
 
-    def failed(self) -> None:
-        """A range of this size was too much, or a node failed for another reason."""
-        self._blocks = max(self._blocks // 2, 1)
+    def failed(self, asked: int | None = None) -> None:
+        """A range was too much, or a node failed for another reason.
+
+        Args:
+            asked: Blocks that were asked for, when fewer than a whole range.
+        """
+        self._successes = 0
+        self._blocks = max(min(self._blocks, asked or self._blocks) // 2, 1)

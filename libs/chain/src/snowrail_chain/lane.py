@@ -251,16 +251,17 @@ def least_ceiling(base_fee: int, policy: FeePolicy) -> int:
     return base_fee * policy.least_base_fee_percent // 100 + policy.priority_fee
 
 
-def choose_fees(base_fee: int, ceilings: Sequence[int], policy: FeePolicy) -> Fees:
+def bid_up_to(base_fee: int, ceiling: int, policy: FeePolicy) -> Fees:
     """Choose the bid of a transaction that never exceeds the smallest ceiling aboard.
+
+    Payments go aboard only with `least_ceiling`; a transaction that has to be signed later, when the base fee
+    has risen, bids its ceiling all the same: it has a nonce.
 
     Args:
         base_fee: Base fee of the latest block, in wei per gas.
-        ceilings: Gas ceilings of the payments aboard, each at least `least_ceiling`.
+        ceiling: Smallest ceiling aboard.
         policy: How the lane bids.
     """
-    ceiling = min(ceilings)
-    assert ceiling >= least_ceiling(base_fee, policy), "a payment whose ceiling is too low stays ashore"
     wanted = base_fee * policy.base_fee_percent // 100 + policy.priority_fee
     max_fee = min(wanted, ceiling)
     return Fees(max_fee, min(policy.priority_fee, max_fee))

@@ -1,9 +1,13 @@
 """The nodes of one chain: connected when first needed, chain id checked, the next taken when one fails."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from snowrail_chain.rpc import DEFAULT_TIMEOUT_SECONDS, RpcClient, RpcError, RpcUnavailable
+
+ABSENT_SECONDS = 2.0
+"""How long a node that could not be connected is not tried again for a second opinion."""
 
 
 class ChainNodes:
@@ -21,10 +25,12 @@ class ChainNodes:
         self, urls: Sequence[str], chain_id: int, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     ) -> None:
         assert urls, "a chain has at least one node"
+        urls = list(dict.fromkeys(urls))  # the same address twice is one node
         self._clients = [RpcClient(url, chain_id, timeout_seconds=timeout_seconds) for url in urls]
         self._checked = [False] * len(urls)
         self._preferred = 0
-        self._connecting = asyncio.Lock()
+        self._connecting = [asyncio.Lock() for _ in urls]
+        self._absent: dict[int, tuple[float, RpcError]] = {}
 
     async def primary(self) -> RpcClient:
         """Return the node in use, or the next one that can be connected.
@@ -44,14 +50,34 @@ class ChainNodes:
             return client
         raise problem
 
-    async def others(self) -> list[RpcClient]:
-        """Return all nodes except the one in use, connected.
+    @property
+    def count(self) -> int:
+        """How many nodes are configured."""
+        return len(self._clients)
 
-        Raises:
-            RpcError: One of them cannot be reached or serves another chain.
+    async def others(self) -> list[RpcClient | RpcError]:
+        """Return all nodes except the one in use, connected; or why one is not.
+
+        One that could not be connected is left alone for a moment, so that it holds nobody up.
         """
-        others = [index for index in range(len(self._clients)) if index != self._preferred]
-        return [await self._connected(index) for index in others]
+        indexes = [index for index in range(len(self._clients)) if index != self._preferred]
+        return list(await asyncio.gather(*(self._other(index) for index in indexes)))
+
+    async def _other(self, index: int) -> RpcClient | RpcError:
+        until, problem = self._absent.get(index, (0.0, RpcUnavailable("never asked")))
+        if time.monotonic() < until:
+            return problem
+        try:
+            client = await self._connected(index)
+        except RpcError as failure:
+            self._absent[index] = (time.monotonic() + ABSENT_SECONDS, failure)
+            return failure
+        self._absent.pop(index, None)
+        return client
+
+    def suspect_other(self, client: RpcClient) -> None:
+        """Say that another node than the one in use has failed: it is checked anew when next asked."""
+        self._checked[self._clients.index(client)] = False
 
     def suspect(self) -> None:
         """Say that the node in use has failed: the next one is preferred, and all are checked anew."""
@@ -65,7 +91,7 @@ class ChainNodes:
 
     async def _connected(self, index: int) -> RpcClient:
         client = self._clients[index]
-        async with self._connecting:
+        async with self._connecting[index]:
             if not self._checked[index]:
                 await client.connect()
                 self._checked[index] = True

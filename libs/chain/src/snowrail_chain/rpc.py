@@ -42,6 +42,10 @@ class RpcBadAnswer(RpcUnknownOutcome):
     """The connection broke, or the answer is not JSON-RPC, too large, or carries an HTTP error."""
 
 
+class RpcTooLarge(RpcBadAnswer):
+    """The answer is larger than what is read."""
+
+
 class RpcRejected(RpcError):
     """The node answered with an error.
 
@@ -297,7 +301,7 @@ class RpcClient:
         async for chunk in response.content.iter_chunked(_READ_CHUNK_BYTES):
             content += chunk
             if len(content) > self._max_answer_bytes:
-                raise RpcBadAnswer(f"an answer of more than {self._max_answer_bytes} bytes")
+                raise RpcTooLarge(f"an answer of more than {self._max_answer_bytes} bytes")
         return bytes(content)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from coincurve import PrivateKey
+from coincurve import PrivateKey, PublicKey
 from eth_hash.auto import keccak
 from rlp import decode as untyped_rlp_decode
 from rlp import encode as untyped_rlp_encode
@@ -19,7 +19,11 @@ _DYNAMIC_FEE_TYPE = b"\x02"
 DEFAULT_MAX_REMEMBERED_NONCES = 100_000
 
 
-class SigningRefused(Exception):
+class SigningFailed(Exception):
+    """There is no signature. Asking again for the same transaction is safe."""
+
+
+class SigningRefused(SigningFailed):
     """The signer will not sign this transaction."""
 
 
@@ -93,11 +97,106 @@ class Signer(Protocol):
         ...
 
 
-class LocalSigner:
-    """A `Signer` with the key in this process.
+class SigningKey(Protocol):
+    """A secp256k1 key that signs digests, wherever it is kept."""
 
-    It remembers the nonces it signed last for as long as it lives; beyond that and across restarts the
-    database's unique (chain, signer, nonce) guards.
+    @property
+    def address(self) -> str:
+        """EIP-55 address of the key."""
+        ...
+
+    async def sign_digest(self, digest: bytes) -> bytes:
+        """Return 65 bytes for a 32-byte digest: r, s in the lower half of the order, recovery id 0 or 1.
+
+        Raises:
+            SigningFailed: The key is out of reach, or gave no usable signature. Asking again is safe.
+        """
+        ...
+
+
+class SigningLedger(Protocol):
+    """Remembers for which effect each nonce was signed; durable before it answers."""
+
+    async def claim(self, chain_id: int, address: str, nonce: int, effect: bytes) -> bytes:
+        """Record an effect (32 bytes) for a nonce, unless there is one, and return the one on record."""
+        ...
+
+
+class MemoryLedger:
+    """A `SigningLedger` that lives as long as its process and remembers the nonces recorded last."""
+
+    def __init__(self, max_remembered_nonces: int = DEFAULT_MAX_REMEMBERED_NONCES) -> None:
+        self._max_remembered_nonces = max_remembered_nonces
+        self._effects: dict[tuple[int, str, int], bytes] = {}
+
+    async def claim(self, chain_id: int, address: str, nonce: int, effect: bytes) -> bytes:
+        """See `SigningLedger.claim`."""
+        recorded = self._effects.setdefault((chain_id, address, nonce), effect)
+        if len(self._effects) > self._max_remembered_nonces:
+            del self._effects[next(iter(self._effects))]
+        return recorded
+
+
+class LocalKey:
+    """A `SigningKey` in this process: for development, and for tests.
+
+    Args:
+        private_key: 32 bytes.
+    """
+
+    def __init__(self, private_key: bytes) -> None:
+        self._key = PrivateKey(private_key)
+        self._address = address_of(self._key.public_key)
+
+    @property
+    def address(self) -> str:
+        """EIP-55 address of the key."""
+        return self._address
+
+    async def sign_digest(self, digest: bytes) -> bytes:
+        """See `SigningKey.sign_digest`."""
+        return self._key.sign_recoverable(digest, hasher=None)
+
+
+class GuardedSigner:
+    """A `Signer` over any key: one chain, and one effect per nonce, recorded before the key is asked.
+
+    Args:
+        key: Signs.
+        chain_id: The only chain it signs for.
+        ledger: Remembers effects; where a second one must be refused after a restart too, a durable one.
+    """
+
+    def __init__(self, key: SigningKey, chain_id: int, ledger: SigningLedger) -> None:
+        self._key = key
+        self._chain_id = chain_id
+        self._ledger = ledger
+
+    @property
+    def address(self) -> str:
+        """EIP-55 address of the key."""
+        return self._key.address
+
+    async def sign_transaction(
+        self, transaction: Transaction, *, operator_self_transfer: bool = False
+    ) -> SignedTransaction:
+        """See `Signer.sign_transaction`."""
+        if transaction.chain_id != self._chain_id:
+            raise ForeignChain(f"signs for chain {self._chain_id}, not {transaction.chain_id}")
+        if operator_self_transfer:
+            if transaction.to != self.address or transaction.value != 0 or transaction.data != b"":
+                raise NotSelfTransfer("a self-transfer goes to the signer, without value and data")
+        else:
+            effect, nonce = effect_digest(transaction), transaction.nonce
+            if await self._ledger.claim(self._chain_id, self.address, nonce, effect) != effect:
+                raise NonceConflict(f"nonce {nonce} was signed for another effect")
+        fields = _fields(transaction)
+        signature = await self._key.sign_digest(keccak(_DYNAMIC_FEE_TYPE + _rlp(fields)))
+        return _serialise(fields, signature)
+
+
+class LocalSigner(GuardedSigner):
+    """A `Signer` with the key and the memory of its nonces in this process.
 
     Args:
         private_key: 32 bytes.
@@ -112,33 +211,12 @@ class LocalSigner:
         *,
         max_remembered_nonces: int = DEFAULT_MAX_REMEMBERED_NONCES,
     ) -> None:
-        self._key = PrivateKey(private_key)
-        self._chain_id = chain_id
-        self._max_remembered_nonces = max_remembered_nonces
-        self._effects: dict[int, bytes] = {}
-        self._address = checksum_address(keccak(self._key.public_key.format(compressed=False)[1:])[12:])
+        super().__init__(LocalKey(private_key), chain_id, MemoryLedger(max_remembered_nonces))
 
-    @property
-    def address(self) -> str:
-        """EIP-55 address of the key."""
-        return self._address
 
-    async def sign_transaction(
-        self, transaction: Transaction, *, operator_self_transfer: bool = False
-    ) -> SignedTransaction:
-        """See `Signer.sign_transaction`."""
-        if transaction.chain_id != self._chain_id:
-            raise ForeignChain(f"signs for chain {self._chain_id}, not {transaction.chain_id}")
-        if operator_self_transfer:
-            if transaction.to != self._address or transaction.value != 0 or transaction.data != b"":
-                raise NotSelfTransfer("a self-transfer goes to the signer, without value and data")
-        else:
-            effect = effect_digest(transaction)
-            if self._effects.setdefault(transaction.nonce, effect) != effect:
-                raise NonceConflict(f"nonce {transaction.nonce} was signed for another effect")
-            if len(self._effects) > self._max_remembered_nonces:
-                del self._effects[next(iter(self._effects))]
-        return _sign(self._key, transaction)
+def address_of(public_key: PublicKey) -> str:
+    """Return the EIP-55 address of a public key."""
+    return checksum_address(keccak(public_key.format(compressed=False)[1:])[12:])
 
 
 def effect_digest(transaction: Transaction) -> bytes:
@@ -146,8 +224,9 @@ def effect_digest(transaction: Transaction) -> bytes:
     return keccak(_rlp([_address(transaction.to), transaction.value.to_bytes(32, "big"), transaction.data]))
 
 
-def _sign(key: PrivateKey, transaction: Transaction) -> SignedTransaction:
-    fields: list[bytes | list[bytes]] = [
+def _fields(transaction: Transaction) -> list[bytes | list[bytes]]:
+    """What is signed of a transaction, in the order of EIP-1559."""
+    return [
         _integer(transaction.chain_id),
         _integer(transaction.nonce),
         _integer(transaction.max_priority_fee_per_gas),
@@ -158,13 +237,11 @@ def _sign(key: PrivateKey, transaction: Transaction) -> SignedTransaction:
         transaction.data,
         [],
     ]
-    signature = key.sign_recoverable(keccak(_DYNAMIC_FEE_TYPE + _rlp(fields)), hasher=None)
-    fields += [
-        _integer(signature[64]),
-        signature[:32].lstrip(b"\0"),
-        signature[32:64].lstrip(b"\0"),
-    ]
-    raw = _DYNAMIC_FEE_TYPE + _rlp(fields)
+
+
+def _serialise(fields: list[bytes | list[bytes]], signature: bytes) -> SignedTransaction:
+    tail = [_integer(signature[64]), signature[:32].lstrip(b"\0"), signature[32:64].lstrip(b"\0")]
+    raw = _DYNAMIC_FEE_TYPE + _rlp([*fields, *tail])
     return SignedTransaction(raw, f"0x{keccak(raw).hex()}")
 
 
@@ -203,3 +280,22 @@ def read_transaction(raw: bytes) -> Transaction:
         )
     except (RLPException, TypeError, ValueError) as problem:
         raise ValueError(f"not an EIP-1559 transaction: {problem}") from problem
+
+
+def recover_sender(raw: bytes) -> str:
+    """Return the EIP-55 address that signed an EIP-1559 transaction.
+
+    Raises:
+        ValueError: The bytes are not those of such a transaction, or its signature is not one.
+    """
+    if raw[:1] != _DYNAMIC_FEE_TYPE:
+        raise ValueError("not an EIP-1559 transaction")
+    try:
+        fields = cast("list[Any]", untyped_rlp_decode(raw[1:]))
+        parity, r, s = fields[9:]
+        signature = r.rjust(32, b"\0") + s.rjust(32, b"\0") + bytes((int.from_bytes(parity, "big"),))
+        digest = keccak(_DYNAMIC_FEE_TYPE + _rlp(fields[:9]))
+        public_key = PublicKey.from_signature_and_message(signature, digest, hasher=None)
+    except (RLPException, TypeError, ValueError) as problem:
+        raise ValueError(f"not a signed EIP-1559 transaction: {problem}") from problem
+    return address_of(public_key)

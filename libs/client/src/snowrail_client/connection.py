@@ -22,7 +22,7 @@ _RETRY_LAST_SECONDS = 5.0
 _KEEP_ALIVE_SECONDS = 20.0
 _MAX_LINE_CHARACTERS = 2_000
 _MAX_FRAME_BYTES = 4 * 1024 * 1024
-_FINAL_CODES = frozenset(("wrong_user",))
+_FINAL_CODES = frozenset(("session_ended", "wrong_user"))
 _FINAL_STATUSES = frozenset((400, 401, 403, 404))
 
 

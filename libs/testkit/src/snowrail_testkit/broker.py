@@ -72,6 +72,7 @@ class Probe:
         event_id: UUID | None = None,
         traceparent: str | None = None,
         sequence: int | None = None,
+        version: int = 0,
     ) -> UUID:
         """Publish an event under its (first) producer's name, numbered densely, and return its id."""
         source = producer or type(event).producers[0]
@@ -84,6 +85,7 @@ class Probe:
             subject=subject,
             producer=source,
             sequence=None if source == "gateway" else sequence,
+            version=version,
             traceparent=traceparent,
         )
         headers = encode_headers(envelope, event.aggregate_id(), datetime.now(UTC))

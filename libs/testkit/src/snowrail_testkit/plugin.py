@@ -12,6 +12,7 @@ from snowrail_testkit.broker import Broker, Identities, running_broker
 from snowrail_testkit.builders import Builder
 from snowrail_testkit.chain import DevChain
 from snowrail_testkit.databases import CreateDatabase, Databases
+from snowrail_testkit.emulators.node import RunningNode
 from snowrail_testkit.fault_proxy import FaultProxy
 from snowrail_testkit.fixed import FakeClock, SequentialIds
 from snowrail_testkit.servers import (
@@ -34,6 +35,14 @@ class StartFaultProxy(Protocol):
 
     async def __call__(self, port: int, host: str = "127.0.0.1") -> FaultProxy:
         """Return a proxy in front of the server at this port."""
+        ...
+
+
+class StartNodeEmulator(Protocol):
+    """Starts nodes that misbehave on demand and that end with the test."""
+
+    async def __call__(self, upstream: str) -> RunningNode:
+        """Return a node in front of the chain at this URL."""
         ...
 
 
@@ -177,6 +186,20 @@ async def start_fault_proxy() -> AsyncIterator[StartFaultProxy]:
     yield start
     for proxy in started:
         await proxy.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def start_node_emulator() -> AsyncIterator[StartNodeEmulator]:
+    """Start a node that misbehaves on demand: `node = await start_node_emulator(chain.url)`."""
+    started: list[RunningNode] = []
+
+    async def start(upstream: str) -> RunningNode:
+        started.append(await RunningNode.start(upstream))
+        return started[-1]
+
+    yield start
+    for node in started:
+        await node.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

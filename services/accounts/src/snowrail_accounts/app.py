@@ -3,6 +3,7 @@
 import secrets
 
 from snowrail_accounts.api import router
+from snowrail_accounts.consumers import consumers
 from snowrail_accounts.domain.sign_in import Origin
 from snowrail_accounts.keys import SigningKey, published_keys
 from snowrail_accounts.parts import Parts
@@ -32,6 +33,7 @@ service = Service(
     name="accounts",
     settings=Settings,
     compose=compose,
+    consumers=consumers,
     routers=(router,),
     tasks=(Task("prune", run=prune, every_seconds=60.0, exclusive=True),),
     title="Snowrail accounts",

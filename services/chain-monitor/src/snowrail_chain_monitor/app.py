@@ -3,17 +3,23 @@
 from collections.abc import Sequence
 from functools import partial
 
+import structlog
+
 from snowrail_chain.config import ChainRegistry
 from snowrail_chain.cursor import RangeSize
-from snowrail_chain_monitor import usecases
-from snowrail_chain_monitor.api import router
+from snowrail_chain_monitor import administration, api, metrics, reconciliation
 from snowrail_chain_monitor.balances import Balances
 from snowrail_chain_monitor.clients import HeadListener, NodeReader
 from snowrail_chain_monitor.consumers import consumers
+from snowrail_chain_monitor.gas_prices import GasPrices
 from snowrail_chain_monitor.settings import Settings
-from snowrail_chain_monitor.usecases import Follower, Parts
+from snowrail_chain_monitor.usecases.follow import follow
+from snowrail_chain_monitor.usecases.parts import Follower, Parts
+from snowrail_chain_monitor.usecases.upkeep import forget_old, not_ready
 from snowrail_kit.service import Runtime, Service
 from snowrail_kit.tasks import Task
+
+log = structlog.get_logger("chain")
 
 _PRUNE_EVERY_SECONDS = 600.0
 _POLL_SHORTEST_SECONDS = 0.1
@@ -40,6 +46,10 @@ def compose(runtime: Runtime[Settings]) -> Parts:
         chain_id: NodeReader(follower.config, settings.rpc_timeout_seconds)
         for chain_id, follower in followers.items()
     }
+    for chain_id, follower in followers.items():
+        metrics.ENDPOINTS.labels(follower.label).set(follower.reader.endpoints)
+        if follower.reader.endpoints == 1:
+            log.warning("one node is configured: its word alone decides what is final", chain=chain_id)
     return Parts(
         settings=settings,
         clock=runtime.clock,
@@ -50,15 +60,22 @@ def compose(runtime: Runtime[Settings]) -> Parts:
         balances=Balances(
             readers, runtime.clock, settings.balance_cache_seconds, settings.balance_cache_entries
         ),
+        gas_prices=GasPrices(
+            runtime.database,
+            runtime.clock,
+            settings.gas_outlook_cache_seconds,
+            settings.gas_outlook_blocks,
+            settings.gas_outlook_periods,
+        ),
     )
 
 
 def tasks(parts: Parts) -> Sequence[Task[Parts]]:
     """One exclusive task per chain, and housekeeping."""
-    follow = [
+    following = [
         Task(
             _task_name(chain_id),
-            run=partial(usecases.follow, follower=follower),
+            run=partial(follow, follower=follower),
             every_seconds=max(
                 min(follower.config.block_time_seconds / 2, parts.settings.poll_longest_seconds),
                 _POLL_SHORTEST_SECONDS,
@@ -67,7 +84,7 @@ def tasks(parts: Parts) -> Sequence[Task[Parts]]:
         )
         for chain_id, follower in parts.followers.items()
     ]
-    return [*follow, Task("forget", usecases.forget_old, _PRUNE_EVERY_SECONDS, exclusive=True)]
+    return [*following, Task("forget", forget_old, _PRUNE_EVERY_SECONDS, exclusive=True)]
 
 
 async def stop(parts: Parts) -> None:
@@ -84,10 +101,10 @@ service = Service(
     settings=Settings,
     compose=compose,
     consumers=consumers,
-    routers=(router,),
+    routers=(api.router, administration.router, reconciliation.router),
     tasks=tasks,
     stop=stop,
-    ready=usecases.not_ready,
+    ready=not_ready,
     title="Snowrail chain monitor",
     description="What really happened on chain: blocks, logs, finality, gas, balances.",
 )

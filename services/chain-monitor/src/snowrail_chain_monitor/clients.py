@@ -13,6 +13,7 @@ from eth_hash.auto import keccak
 from snowrail_chain.abi import (
     ESCROW_TOPICS,
     MalformedLog,
+    accrued_fees_calldata,
     allowance_calldata,
     balance_of_calldata,
     decode_escrow_log,
@@ -22,9 +23,11 @@ from snowrail_chain.abi import (
 from snowrail_chain.addresses import NATIVE_TOKEN, checksum_address
 from snowrail_chain.config import ChainConfig
 from snowrail_chain.cursor import BlockLink, InconsistentBlocks
+from snowrail_chain.log_query import LogQuery
 from snowrail_chain.nodes import ChainNodes
 from snowrail_chain.rpc import RpcBadAnswer, RpcClient, RpcError, RpcRequest, quantity
 from snowrail_chain_monitor.domain import Block, BlockTransaction, LocatedEvent, Receipt
+from snowrail_chain_monitor.second_opinion import Opinion, opinion_of
 
 log = structlog.get_logger("nodes")
 
@@ -82,6 +85,15 @@ class Funds:
     block_number: int
 
 
+@dataclass(frozen=True, slots=True)
+class EscrowBalance:
+    """What the escrow contract has of a token, and what of that are fees it has taken; in atoms."""
+
+    token: str
+    held: int
+    fees: int
+
+
 class ChainReader(Protocol):
     """Reads one chain. Every method raises `RpcError` when no node answers."""
 
@@ -105,12 +117,34 @@ class ChainReader(Protocol):
         """Hash of the block at each height, nothing above the node's head."""
         ...
 
-    async def hashes_elsewhere(self, numbers: Sequence[int]) -> list[list[str | None]]:
-        """The same from every other configured node; empty when there is only one."""
+    async def opinions(self, numbers: Sequence[int], first: int, last: int) -> list[Opinion | RpcError]:
+        """What each configured node says about a window of blocks, the node in use first.
+
+        Args:
+            numbers: Heights whose block hashes are asked for.
+            first, last: Heights between which the escrow's logs are asked for, both included.
+
+        Returns:
+            One entry per configured node; the error where another than the node in use does not answer.
+        """
+        ...
+
+    @property
+    def endpoints(self) -> int:
+        """How many nodes are configured."""
         ...
 
     async def funds(self, balances: Sequence[BalanceQuery], allowances: Sequence[AllowanceQuery]) -> Funds:
         """Balances and allowances in the latest block."""
+        ...
+
+    async def escrow_balances(
+        self, tokens: Sequence[str], number: int, block_hash: str
+    ) -> list[list[EscrowBalance] | RpcError]:
+        """What the escrow has at a block, from each configured node, the one in use first.
+
+        A node that has another block at this height counts as one that does not answer.
+        """
         ...
 
     def suspect(self) -> None:
@@ -130,6 +164,7 @@ class NodeReader:
         self._bloom_bits = bloom_bits(chain.escrow)
         self._wanted = {"address": chain.escrow, "topics": [list(ESCROW_TOPICS)]}
         self._nodes = ChainNodes(chain.rpc_urls, chain.chain_id, timeout_seconds=timeout_seconds)
+        self._log_queries: dict[str, LogQuery] = {}
 
     async def head(self, tip_number: int | None) -> Head:
         """See `ChainReader.head`."""
@@ -154,24 +189,28 @@ class NodeReader:
 
     async def events(self, blocks: Sequence[Block]) -> list[LocatedEvent]:
         """See `ChainReader.events`."""
+        client = await self._nodes.primary()
         if len(blocks) <= _LOGS_BY_HASH_BLOCKS:
-            return await self._events_of(blocks)
-        ends = {"fromBlock": hex(blocks[0].link.number), "toBlock": hex(blocks[-1].link.number)}
-        events = await self._filtered([{**self._wanted, **ends}])
+            return await self._events_of(client, blocks)
+        events = await self._events_between(client, blocks[0].link.number, blocks[-1].link.number)
         # behind one address there may be several nodes, and one that lags omits what it does not know
         found = {event.block_hash for event in events}
         suspicious = [block for block in blocks if block.may_touch_escrow and block.link.hash not in found]
-        return [*events, *await self._events_of(suspicious)]
+        return [*events, *await self._events_of(client, suspicious)]
 
-    async def _events_of(self, blocks: Sequence[Block]) -> list[LocatedEvent]:
-        return await self._filtered([{**self._wanted, "blockHash": block.link.hash} for block in blocks])
-
-    async def _filtered(self, filters: Sequence[dict[str, Any]]) -> list[LocatedEvent]:
-        client = await self._nodes.primary()
+    async def _events_of(self, client: RpcClient, blocks: Sequence[Block]) -> list[LocatedEvent]:
+        filters = [{**self._wanted, "blockHash": block.link.hash} for block in blocks]
         answers = _raise_first(
             await client.batch([RpcRequest("eth_getLogs", (wanted,)) for wanted in filters])
         )
-        return [event for answer in answers for raw in answer if (event := self._event(raw)) is not None]
+        return self._events([raw for answer in answers for raw in answer])
+
+    async def _events_between(self, client: RpcClient, first: int, last: int) -> list[LocatedEvent]:
+        query = self._log_queries.setdefault(client.url, LogQuery(self._wanted))
+        return self._events(await query.between(client, first, last))
+
+    def _events(self, logs: Sequence[dict[str, Any]]) -> list[LocatedEvent]:
+        return [event for raw in logs if (event := self._event(raw)) is not None]
 
     async def receipts(self, hashes: Sequence[str]) -> dict[str, Receipt]:
         """See `ChainReader.receipts`."""
@@ -193,9 +232,34 @@ class NodeReader:
         """See `ChainReader.hashes`."""
         return await _block_hashes(await self._nodes.primary(), numbers)
 
-    async def hashes_elsewhere(self, numbers: Sequence[int]) -> list[list[str | None]]:
-        """See `ChainReader.hashes_elsewhere`."""
-        return [await _block_hashes(client, numbers) for client in await self._nodes.others()]
+    async def opinions(self, numbers: Sequence[int], first: int, last: int) -> list[Opinion | RpcError]:
+        """See `ChainReader.opinions`."""
+        own = await self._opinion(await self._nodes.primary(), numbers, first, last)
+        others = [
+            self._opinion_elsewhere(other, numbers, first, last) for other in await self._nodes.others()
+        ]
+        return [own, *await asyncio.gather(*others)]
+
+    async def _opinion_elsewhere(
+        self, other: RpcClient | RpcError, numbers: Sequence[int], first: int, last: int
+    ) -> Opinion | RpcError:
+        if isinstance(other, RpcError):
+            return other
+        try:
+            return await self._opinion(other, numbers, first, last)
+        except (RpcError, InconsistentBlocks) as problem:
+            self._nodes.suspect_other(other)
+            return problem if isinstance(problem, RpcError) else RpcBadAnswer(str(problem))
+
+    async def _opinion(self, client: RpcClient, numbers: Sequence[int], first: int, last: int) -> Opinion:
+        hashes = await _block_hashes(client, numbers)
+        events = await self._events_between(client, first, last) if None not in hashes else []
+        return opinion_of(dict(zip(numbers, hashes, strict=True)), events)
+
+    @property
+    def endpoints(self) -> int:
+        """See `ChainReader.endpoints`."""
+        return self._nodes.count
 
     async def funds(self, balances: Sequence[BalanceQuery], allowances: Sequence[AllowanceQuery]) -> Funds:
         """See `ChainReader.funds`."""
@@ -221,6 +285,45 @@ class NodeReader:
             block_number=quantity(answers[0]),
         )
 
+    async def escrow_balances(
+        self, tokens: Sequence[str], number: int, block_hash: str
+    ) -> list[list[EscrowBalance] | RpcError]:
+        """See `ChainReader.escrow_balances`."""
+        client = await self._nodes.primary()
+        answers: list[list[EscrowBalance] | RpcError] = [
+            await self._escrow_balances(client, tokens, number, block_hash)
+        ]
+        for other in await self._nodes.others():
+            try:
+                answers.append(
+                    other
+                    if isinstance(other, RpcError)
+                    else await self._escrow_balances(other, tokens, number, block_hash)
+                )
+            except RpcError as problem:
+                answers.append(problem)
+        return answers
+
+    async def _escrow_balances(
+        self, client: RpcClient, tokens: Sequence[str], number: int, block_hash: str
+    ) -> list[EscrowBalance]:
+        height = hex(number)
+        requests = [RpcRequest("eth_getBlockByNumber", (height, False))]
+        for token in tokens:
+            requests += [
+                RpcRequest("eth_getBalance", (self._escrow, height))
+                if token == NATIVE_TOKEN
+                else _read(token, balance_of_calldata(self._escrow), height),
+                _read(self._escrow, accrued_fees_calldata(token), height),
+            ]
+        block, *words = _raise_first(await client.batch(requests))
+        if _hash(block) != block_hash:
+            raise RpcBadAnswer(f"the node has another block {number}")
+        return [
+            EscrowBalance(token, quantity(held) if token == NATIVE_TOKEN else _word(held), _word(fees))
+            for token, held, fees in zip(tokens, words[::2], words[1::2], strict=True)
+        ]
+
     def suspect(self) -> None:
         """See `ChainReader.suspect`."""
         self._nodes.suspect()
@@ -237,7 +340,9 @@ class NodeReader:
             raise InconsistentBlocks(f"a log that is none of the escrow's: {problem}") from problem
         if event is None or position.removed:
             return None
-        return LocatedEvent(position.block_hash, position.transaction_hash, position.log_index, event)
+        return LocatedEvent(
+            position.block_number, position.block_hash, position.transaction_hash, position.log_index, event
+        )
 
 
 class HeadListener:
@@ -326,8 +431,8 @@ def _block(answer: dict[str, Any], escrow_bits: int) -> Block:
         raise RpcBadAnswer(f"a block without what a block has: {problem!r}") from problem
 
 
-def _read(contract: str, calldata: bytes) -> RpcRequest:
-    return RpcRequest("eth_call", ({"to": contract, "data": f"0x{calldata.hex()}"}, "latest"))
+def _read(contract: str, calldata: bytes, block: str = "latest") -> RpcRequest:
+    return RpcRequest("eth_call", ({"to": contract, "data": f"0x{calldata.hex()}"}, block))
 
 
 def _word(answer: Any) -> int:

@@ -1,7 +1,7 @@
 """What chain-monitor listens to."""
 
-from snowrail_chain_monitor import usecases
-from snowrail_chain_monitor.usecases import Parts
+from snowrail_chain_monitor.usecases.parts import Parts
+from snowrail_chain_monitor.usecases.upkeep import remember_traces
 from snowrail_events import SettlementSubmittedV1
 from snowrail_kit.consumer import Consumers
 from snowrail_kit.delivery import Delivery
@@ -13,4 +13,4 @@ consumers: Consumers[Parts] = Consumers()
 @consumers.on(SettlementSubmittedV1)
 async def submitted(deliveries: list[Delivery[SettlementSubmittedV1]], tx: Transaction, _: Parts) -> None:
     """A payment was handed to the network: its transaction's facts continue its trace."""
-    await usecases.remember_traces(deliveries, tx)
+    await remember_traces(deliveries, tx)

@@ -87,6 +87,7 @@ class BlockTransaction:
 class LocatedEvent:
     """A decoded event of the escrow and where it is."""
 
+    block_number: int
     block_hash: str
     transaction_hash: str
     log_index: int

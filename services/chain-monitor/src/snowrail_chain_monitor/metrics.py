@@ -8,8 +8,13 @@ SECONDS_BEHIND = Gauge(
 )
 NODE_UP = Gauge("snowrail_chain_node_up", "1 while a node answers", ["chain"])
 FROZEN = Gauge("snowrail_chain_frozen", "1 while a rollback is deeper than we follow: alarm", ["chain"])
-DISAGREEMENT = Gauge(
-    "snowrail_chain_nodes_disagree", "1 while nodes name different blocks that should be final", ["chain"]
+DISAGREEMENT = Gauge("snowrail_chain_nodes_disagree", "1 while nodes contradict each other: alarm", ["chain"])
+FINALITY_HELD = Gauge(
+    "snowrail_chain_finality_held", "1 while blocks deep enough are not told as final: alarm", ["chain"]
+)
+ENDPOINTS = Gauge("snowrail_chain_endpoints", "Nodes that are configured, each address once", ["chain"])
+ENDPOINTS_MISSING = Gauge(
+    "snowrail_chain_endpoints_missing", "Configured nodes that gave no opinion on finality: alarm", ["chain"]
 )
 FACTS = Counter("snowrail_chain_facts_total", "Facts told about transactions", ["chain", "kind"])
 ROLLED_BACK_BLOCKS = Counter(

@@ -5,19 +5,24 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query
-from fastapi.responses import Response
+from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from snowrail_chat.domain.cards import Card
-from snowrail_chat.domain.registry import COMMANDS, MESSAGE_LIMIT, CommandSpec, RateLimit
+from snowrail_chat.domain.payment_requests import pay_line, wallet_uri
+from snowrail_chat.domain.quotes import token_of
+from snowrail_chat.domain.registry import COMMANDS, MESSAGE_LIMIT
+from snowrail_chat.domain.specs import CommandSpec, RateLimit
 from snowrail_chat.parts import Parts
-from snowrail_chat.store import messages
+from snowrail_chat.request_pages import request_page
+from snowrail_chat.store import messages, payment_requests
 from snowrail_chat.usecases import lines, preparation
 from snowrail_chat.usecases.batch import Posted
 from snowrail_chat.usecases.suggestions import suggest
 from snowrail_kit.auth import CurrentIdentity, Identity
 from snowrail_kit.idempotency import IdempotentOperation
 from snowrail_kit.ids import derived_id
+from snowrail_kit.money import format_amount
 from snowrail_kit.pagination import Cursor, Page, PageQuery
 from snowrail_kit.problems import Problem
 from snowrail_kit.service import parts_of
@@ -94,6 +99,16 @@ class ArgumentDescription(BaseModel):
     help: str
 
 
+class ClauseDescription(BaseModel):
+    """Words at the end of a command that begin with a keyword."""
+
+    name: str
+    kind: str
+    keywords: list[str]
+    required: bool
+    help: str
+
+
 class OptionDescription(BaseModel):
     """A flag of a command, with the values it takes."""
 
@@ -111,6 +126,7 @@ class CommandDescription(BaseModel):
     summary: str
     details: str
     arguments: list[ArgumentDescription]
+    clauses: list[ClauseDescription]
     options: list[OptionDescription]
     roles: list[str]
     limit: Limit | None
@@ -122,6 +138,21 @@ class CommandList(BaseModel):
 
     commands: list[CommandDescription]
     message_limit: Limit
+
+
+class RequestedPayment(BaseModel):
+    """A payment that somebody asks for; `line` is the command that prepares it."""
+
+    code: str
+    handle: str
+    address: str
+    token: str
+    symbol: str
+    amount: str
+    memo: str
+    expires_at: datetime
+    line: str
+    wallet_uri: str
 
 
 @router.post("/messages", status_code=201, response_model=LineAnswer, tags=["conversation"])
@@ -177,6 +208,36 @@ async def list_commands() -> CommandList:
     return CommandList(commands=[_describe(spec) for spec in COMMANDS], message_limit=_limit(MESSAGE_LIMIT))
 
 
+@router.get("/requests/{code}", tags=["requests"], response_model=RequestedPayment)
+async def read_request(code: str, parts: ServiceParts, accept: Annotated[str, Header()] = "") -> Response:
+    """Show a payment that somebody asks for, to whoever has its link: JSON, or a page for browsers."""
+    request = (await payment_requests.by_code(parts.database, [code])).get(code)
+    token = None if request is None else token_of(parts.chains, request.token)
+    if request is None or token is None:
+        raise Problem(404, "request_unknown", "There is no such payment request. Ask for a new link.")
+    if request.expires_at <= parts.clock.now():
+        raise Problem(410, "request_expired", "This payment request has expired. Ask for a new link.")
+    line = pay_line(request, token)
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    if "text/html" in accept:
+        policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+        page = request_page(request, token, line)
+        return HTMLResponse(page, headers={**headers, "Content-Security-Policy": policy})
+    answer = RequestedPayment(
+        code=request.code,
+        handle=request.handle,
+        address=request.address,
+        token=request.token,
+        symbol=token.symbol,
+        amount=format_amount(request.amount, token.decimals),
+        memo=request.memo,
+        expires_at=request.expires_at,
+        line=line,
+        wallet_uri=wallet_uri(request, token),
+    )
+    return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
+
+
 def _posted(message_id: UUID, text: str, identity: Identity, parts: Parts) -> Posted:
     return Posted(
         message_id=message_id,
@@ -197,7 +258,7 @@ def _answered(message_id: UUID, card: Card | None) -> LineAnswer:
         headers = {"Retry-After": str(card.retry_after_seconds)}
         detail = f"{card.title} Try again in {card.retry_after_seconds} s."
         raise Problem(429, "rate_limited", detail, headers=headers)
-    return LineAnswer(message_id=message_id, pending=False, card=card.to_wire(), text=card.to_text())
+    return LineAnswer(message_id=message_id, pending=False, card=card.wire, text=card.text)
 
 
 def _describe(spec: CommandSpec) -> CommandDescription:
@@ -212,6 +273,16 @@ def _describe(spec: CommandSpec) -> CommandDescription:
                 name=argument.name, kind=argument.kind, required=argument.required, help=argument.description
             )
             for argument in spec.arguments
+        ],
+        clauses=[
+            ClauseDescription(
+                name=clause.name,
+                kind=clause.kind,
+                keywords=list(clause.begins_with),
+                required=clause.required,
+                help=clause.description,
+            )
+            for clause in spec.clauses
         ],
         options=[
             OptionDescription(name=option.name, values=list(option.values), help=option.help)

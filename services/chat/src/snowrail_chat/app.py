@@ -7,7 +7,7 @@ from snowrail_chat.consumers import consumers
 from snowrail_chat.domain.kinds import Vocabulary
 from snowrail_chat.parts import Parts
 from snowrail_chat.settings import Settings
-from snowrail_chat.usecases.upkeep import prune_limits, tell_waiting
+from snowrail_chat.usecases.upkeep import prune_limits, prune_requests, tell_waiting
 from snowrail_kit.service import Runtime, Service
 from snowrail_kit.tasks import Task
 
@@ -52,6 +52,7 @@ service: Service[Settings, Parts] = Service(
     tasks=(
         Task("tell waiting", tell_waiting, _TELL_EVERY_SECONDS),
         Task("prune limits", prune_limits, _PRUNE_EVERY_SECONDS, exclusive=True),
+        Task("prune requests", prune_requests, _PRUNE_EVERY_SECONDS, exclusive=True),
     ),
     title="Snowrail chat",
     description="Commands, cards and the history of a conversation.",

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from snowrail_chat.domain.registry import COMMANDS, MESSAGE_LIMIT, CommandSpec
+from snowrail_chat.domain.registry import COMMANDS, MESSAGE_LIMIT
+from snowrail_chat.domain.specs import CommandSpec
 
 DEFAULT_FILE = Path("docs/commands.md")
 
@@ -18,6 +19,13 @@ backslash. Amounts are positive plain decimals with at most the token's places: 
 no thousands separators, no exponents, no signs. Addresses are accepted in their EIP-55 form only. Ids are the
 8 digits shown on a card, or the whole id. A line that is not understood is answered with the word at fault
 and what to type instead; nothing is guessed.
+
+Words after a keyword, such as `at tomorrow 9am`, come last; a name that is such a word goes into quotes.
+What is typed is kept with these normalisations only: names of commands, users, days and keywords in lower
+case, currencies in capitals, other words for a sign as the sign (`below` is `<`), dates as year-month-day,
+times of the day as 24 hours, units of time in full, aliases as the name, ids without `#` and dashes, links
+as their code, the slash of a command that help is asked about, and unneeded quotes, spaces and repeated
+options left out.
 
 A user may send {MESSAGE_LIMIT.count} lines in {MESSAGE_LIMIT.seconds} seconds, whatever they are; some
 commands have limits of their own.
@@ -34,7 +42,7 @@ def commands_document() -> str:
 
 def _section(spec: CommandSpec) -> str:
     lines = [f"## /{spec.name}", "", spec.summary, "", f"    {spec.usage}", ""]
-    lines += [f"- `{argument.usage}` {argument.description}" for argument in spec.arguments]
+    lines += [f"- `{slot.usage}` {slot.description}" for slot in spec.slots]
     lines += [
         f"- `--{option.name}` {' or '.join(f'`{value}`' for value in option.values)}: {option.help}"
         for option in spec.options

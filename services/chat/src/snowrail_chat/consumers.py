@@ -1,16 +1,20 @@
 """Subscribers of chat: each hands its batch to a use case."""
 
 from snowrail_chat.parts import Parts
-from snowrail_chat.usecases import facts, lines, preparation, projections
+from snowrail_chat.usecases import facts, lines, preparation, projections, told
 from snowrail_chat.usecases.batch import Posted
 from snowrail_chat.usecases.preparation import Prepared
 from snowrail_events import (
+    AlertUpdatedV1,
     ChatMessagePostedV1,
+    DeviceDecidedV1,
     GasPriceUpdatedV1,
     IntentCancelledV1,
     IntentCreatedV1,
     IntentRejectedV1,
     IntentUpdatedV1,
+    NotificationPreferencesUpdatedV1,
+    NotificationRejectedV1,
     PaymentBlockedV1,
     PaymentCancelledV1,
     PaymentFailedV1,
@@ -38,6 +42,10 @@ for fact in (
 ):
     consumers.on(fact)(facts.record)
 consumers.on(IntentRejectedV1)(facts.record_rejected)
+consumers.on(AlertUpdatedV1)(told.record_alerts)
+consumers.on(NotificationPreferencesUpdatedV1)(told.record_preferences)
+consumers.on(NotificationRejectedV1)(told.record_rejected)
+consumers.on(DeviceDecidedV1)(told.record_devices)
 
 
 async def prepare_lines(deliveries: list[Delivery[ChatMessagePostedV1]], parts: Parts) -> Prepared:
@@ -88,4 +96,6 @@ def _posted(delivery: Delivery[ChatMessagePostedV1]) -> Posted:
         text=event.text,
         posted_at=event.posted_at,
         cause=delivery,
+        device_id=event.device_id,
+        origin=event.origin,
     )

@@ -32,5 +32,9 @@ class Settings(ServiceSettings):
     """Multiplies every rate limit of the command registry; above 1 for benches only."""
     contacts_limit: int = Field(default=500, ge=1, le=5_000)
     """Entries of one address book."""
+    templates_limit: int = Field(default=100, ge=1, le=1_000)
+    """Sets of payments of one user."""
+    request_days: int = Field(default=7, ge=1, le=365)
+    """How long a payment request can be opened."""
     waiting_notice_seconds: float = Field(default=10.0, ge=0.1, le=60)
     """After how long without an answer from the intent service a card says that it is being worked on."""

@@ -90,6 +90,7 @@ async def read_feed(
             parts.hall.registry.identify(address, user_id)
             identified = user_id
             answer = await poll.answer(position, wait_seconds)
+            parts.limits.refuse_ended(identity)
         finally:
             parts.hall.registry.remove(poll, address, identified)
     except TooMany as error:
@@ -146,7 +147,7 @@ def _check_handshake(scope: Scope, parts: Parts) -> None:
     public = urlsplit(parts.hall.settings.public_origin)
     if any(origin != f"{public.scheme}://{public.netloc}" for origin in origins):
         raise Problem(403, "origin_denied", "Pages of other origins may not connect.")
-    if not parts.hall.feed.started:
+    if not parts.hall.feed.started or not parts.hall.revocations.loaded:
         raise Problem(503, "unavailable", "The feed is not there yet.", headers={"Retry-After": "1"})
 
 

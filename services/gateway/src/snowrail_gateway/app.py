@@ -11,6 +11,7 @@ from snowrail_gateway.publishing import Publisher
 from snowrail_gateway.recent import Recent
 from snowrail_gateway.registry import Registry
 from snowrail_gateway.request_limits import RequestLimits
+from snowrail_gateway.revocations import Revocations
 from snowrail_gateway.sessions import Hall
 from snowrail_gateway.settings import Settings
 from snowrail_gateway.subscription import FeedSubscription
@@ -24,6 +25,7 @@ def compose(runtime: Runtime[Settings]) -> Parts:
     feed = Feed(Recent(settings.recent_messages, settings.recent_bytes), runtime.clock)
     history = History(runtime.bus)
     publisher = Publisher(runtime.bus, settings.publish_waiting_messages)
+    revocations = Revocations(feed, history, runtime.clock)
     hall = Hall(
         settings=settings,
         clock=runtime.clock,
@@ -33,13 +35,14 @@ def compose(runtime: Runtime[Settings]) -> Parts:
         catch_up=CatchUp(feed, history, settings.replay_page_messages, settings.replay_limit_messages),
         commands=Commands(publisher, runtime.clock, runtime.ids),
         registry=Registry(settings),
+        revocations=revocations,
     )
     return Parts(
         hall=hall,
         history=history,
         subscription=FeedSubscription(runtime.bus, history, feed),
         publisher=publisher,
-        limits=RequestLimits(settings, runtime.verifier, runtime.clock),
+        limits=RequestLimits(settings, runtime.verifier, runtime.clock, revocations),
         proxy=Proxy(
             settings.upstreams,
             settings.upstream_connect_timeout_seconds,

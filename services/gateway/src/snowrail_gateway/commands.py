@@ -41,6 +41,7 @@ class Commands:
             roles=tuple(sorted(identity.roles)),
             text=frame.text,
             posted_at=self._clock.now(),
+            device_id=identity.device_id,
         )
         await self._publish(event, event_id=message_id)
         return message_id

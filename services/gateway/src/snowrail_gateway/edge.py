@@ -21,6 +21,9 @@ SERVICES = (
 )
 """Services with an HTTP API of their own below `/api/<name>`."""
 
+WEBHOOKS = ("/api/telegram/webhook",)
+"""Paths that providers call, who prove themselves to the service."""
+
 NOT_PUBLIC = ("internal", "metrics", "health")
 """First segments of every service's paths that only the platform itself may call."""
 
@@ -48,6 +51,7 @@ ROUTES = (
     Route("/api/user", "accounts", "/user"),
     Route("/api/intents", "intent", "/intents"),
     Route("/api/stats", "intent", "/stats"),
+    Route("/api/telegram", "notification", "/telegram"),
     Route("/chat", "chat", "/messages"),
     Route("/pay", "intent", "/pay"),
     Route("/fraud", "fraud", "/fraud"),

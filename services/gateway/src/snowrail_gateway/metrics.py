@@ -24,6 +24,7 @@ REPLAYED = Histogram(
     "Events replayed to a client that came back",
     buckets=(0, 1, 2, 5, 10, 50, 100, 500, 1_000),
 )
+REVOKED = Counter("snowrail_gateway_revoked_sessions_total", "Sessions that ended before their tokens")
 RESYNCS = Counter("snowrail_gateway_resyncs_total", "Clients told to reload")
 PROXIED = Counter("snowrail_gateway_proxied_total", "Requests passed on", ["service", "outcome"])
 RATE_LIMITED = Counter("snowrail_gateway_rate_limited_total", "Requests over a limit", ["limit"])

@@ -27,6 +27,7 @@ class Parts:
         """Open what needs the bus and begin to hear the feed."""
         await self.history.start()
         await self.proxy.open()
+        self.hall.revocations.start()
         self.running.append(asyncio.create_task(self.subscription.run()))
 
     async def drain(self) -> None:
@@ -38,6 +39,7 @@ class Parts:
         """Stop hearing the feed and close what was opened."""
         self.subscription.stop()
         await asyncio.wait(self.running, timeout=self.hall.settings.close_timeout_seconds)
+        await self.hall.revocations.stop()
         await self.history.stop()
         await self.proxy.close()
 
@@ -45,4 +47,6 @@ class Parts:
         """Return why clients should not be sent here, or None."""
         if self.hall.registry.draining:
             return "the sessions are being closed"
+        if not self.hall.revocations.loaded:
+            return "it is not known which sessions are over"
         return None if self.hall.feed.live else "the feed does not arrive"

@@ -5,8 +5,10 @@ from collections import OrderedDict
 
 from starlette.types import Scope
 
+from snowrail_gateway.edge import WEBHOOKS
 from snowrail_gateway.limits import WindowLimit, address_key
 from snowrail_gateway.metrics import RATE_LIMITED
+from snowrail_gateway.revocations import Revocations
 from snowrail_gateway.settings import Settings
 from snowrail_kit.auth import Identity, InvalidToken, TokenVerifier
 from snowrail_kit.clock import Clock
@@ -19,22 +21,39 @@ _BEARER = "bearer "
 class RequestLimits:
     """Counts requests in memory; each gateway counts for itself."""
 
-    def __init__(self, settings: Settings, verifier: TokenVerifier, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, verifier: TokenVerifier, clock: Clock, revocations: Revocations
+    ) -> None:
         keys = settings.rate_limit_keys
         self._by_address = WindowLimit(settings.address_requests_per_minute, 60, keys)
         self._handshakes = WindowLimit(settings.address_handshakes_per_minute, 60, keys)
+        self._webhooks = WindowLimit(settings.webhook_requests_per_minute, 60, keys)
         self._by_user = WindowLimit(settings.user_requests_per_hour, 3_600, keys)
         self._verifier = verifier
         self._clock = clock
+        self._revocations = revocations
         self._tokens: OrderedDict[str, Identity] = OrderedDict()
 
     def admit(self, scope: Scope) -> None:
-        """Count a request. Raises a 429 problem that says when to try again."""
+        """Count a request.
+
+        Raises:
+            Problem: 429 that says when to try again; 401 when the session of the token is over.
+        """
         now = self._clock.now().timestamp()
+        if scope["path"] in WEBHOOKS:
+            _refuse_for("webhooks", self._webhooks.take(address_of(scope), now))
+            return
         _refuse_for("address", self._by_address.take(address_of(scope), now))
         identity = self._identity(scope)
         if identity is not None:
+            self.refuse_ended(identity)
             _refuse_for("user", self._by_user.take(str(identity.user_id), now))
+
+    def refuse_ended(self, identity: Identity) -> None:
+        """Raise a 401 problem when a session is over, though its access token is still good."""
+        if self._revocations.has_ended(identity.session_id):
+            raise Problem(401, "session_ended", "This session has ended; sign in again.")
 
     def admit_handshake(self, scope: Scope) -> None:
         """Count a WebSocket handshake. Raises a 429 problem that says when to try again."""

@@ -31,6 +31,7 @@ from snowrail_gateway.positions import Position, PositionLost
 from snowrail_gateway.publishing import NotAccepted
 from snowrail_gateway.recent import Entry
 from snowrail_gateway.registry import Registry, TooMany
+from snowrail_gateway.revocations import Revocations
 from snowrail_gateway.settings import Settings
 from snowrail_kit.auth import Identity, InvalidToken, TokenVerifier
 from snowrail_kit.clock import Clock
@@ -42,6 +43,8 @@ POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 SERVICE_RESTART = 1012
 TRY_AGAIN_LATER = 1013
+
+_SESSION_ENDED = "This session has ended; sign in again."
 
 log = structlog.get_logger("session")
 
@@ -58,6 +61,7 @@ class Hall:
     catch_up: CatchUp
     commands: Commands
     registry: Registry
+    revocations: Revocations
 
 
 class Session:
@@ -132,6 +136,10 @@ class Session:
         """End the session because the process ends."""
         self._end("draining", "This gateway is going down; connect again.", SERVICE_RESTART)
 
+    def revoke(self) -> None:
+        """End the session because its user, or a doubt about them, ended it."""
+        self._end("session_ended", _SESSION_ENDED, POLICY_VIOLATION)
+
     async def _handle(self, text: str | None) -> None:
         wait_seconds = self._frames.take(_now())
         if wait_seconds:
@@ -167,6 +175,9 @@ class Session:
         except InvalidToken as error:
             self._refuse_authentication("unauthenticated", f"{error}.")
             return
+        if self._hall.revocations.has_ended(identity.session_id):
+            self._refuse_authentication("session_ended", _SESSION_ENDED)
+            return
         if self._identity is None:
             await self._begin(identity, frame.position)
         elif identity.user_id == self._identity.user_id:
@@ -192,7 +203,10 @@ class Session:
             self._end_slow()
 
     def _identify(self, identity: Identity) -> None:
+        if self._identity is not None:
+            self._hall.revocations.unwatch(self._identity.session_id, self.revoke)
         self._identity = identity
+        self._hall.revocations.watch(identity.session_id, self.revoke)
         lifetime = identity.expires_at - self._hall.clock.now()
         self._end_after(
             max(lifetime.total_seconds(), 0), "token_expired", "The access token has expired; refresh it."
@@ -318,6 +332,8 @@ class Session:
     def _release(self) -> None:
         self._cancel_deadline()
         self._stop_listening()
+        if self._identity is not None:
+            self._hall.revocations.unwatch(self._identity.session_id, self.revoke)
         self._outbound.abandon()
         self._hall.registry.remove(self, self._address, self._user_id)
 

@@ -35,6 +35,8 @@ class Settings(ServiceSettings):
     """HTTP requests of one client address."""
     address_handshakes_per_minute: int = Field(default=1_000, ge=1)
     """WebSocket handshakes of one client address; whole offices come back at once after a restart."""
+    webhook_requests_per_minute: int = Field(default=3_000, ge=1)
+    """Calls of providers' webhooks from one client address; a provider has few of them, for all its users."""
     user_requests_per_hour: int = Field(default=1_000, ge=1)
     """HTTP requests of one signed-in user."""
     rate_limit_keys: int = Field(default=50_000, ge=1)

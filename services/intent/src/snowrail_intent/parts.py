@@ -59,6 +59,9 @@ def pace(settings: Settings) -> Pace:
         last_seconds=settings.check_last_seconds,
         margin_seconds=settings.schedule_margin_seconds,
         settle_seconds=settings.cancellation_settle_seconds,
+        grace_seconds=settings.occurrence_grace_seconds,
+        warning_seconds=settings.low_balance_warning_seconds,
+        price_stale_seconds=settings.price_stale_seconds,
     )
 
 
@@ -71,6 +74,7 @@ def level_limits(settings: Settings, chains: ChainRegistry) -> dict[int, LevelLi
                 format_token_id(chain.chain_id, token.address): TokenLimit(
                     per_transaction=int(limit.per_transaction * 10**token.decimals),
                     per_day=int(limit.per_day * 10**token.decimals),
+                    per_month=int((limit.per_month or 31 * limit.per_day) * 10**token.decimals),
                 )
                 for chain in chains.chains
                 for token in chain.tokens

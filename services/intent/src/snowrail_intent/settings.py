@@ -18,6 +18,8 @@ class TokenLimitSettings(BaseModel):
 
     per_transaction: TokenUnits
     per_day: TokenUnits
+    per_month: TokenUnits | None = None
+    """Where it is left out, every day of a month may be used in full."""
 
 
 class LevelLimitSettings(BaseModel):
@@ -29,9 +31,17 @@ class LevelLimitSettings(BaseModel):
     tokens: dict[str, TokenLimitSettings]
 
 
+def _limit(per_transaction: int) -> TokenLimitSettings:
+    return TokenLimitSettings(
+        per_transaction=Decimal(per_transaction),
+        per_day=Decimal(5 * per_transaction),
+        per_month=Decimal(50 * per_transaction),
+    )
+
+
 def _level(scale: int, gas_per_day: int) -> LevelLimitSettings:
-    coin = TokenLimitSettings(per_transaction=Decimal(10_000 * scale), per_day=Decimal(50_000 * scale))
-    dollar = TokenLimitSettings(per_transaction=Decimal(1_000 * scale), per_day=Decimal(5_000 * scale))
+    coin = _limit(10_000 * scale)
+    dollar = _limit(1_000 * scale)
     return LevelLimitSettings(
         gas_per_day=gas_per_day, tokens={"CRO": coin, "WCRO": coin, "USDC": dollar, "USDT": dollar}
     )
@@ -62,6 +72,14 @@ class Settings(ServiceSettings):
     schedule_farthest_days: int = Field(default=366, ge=1, le=3_660)
     schedule_margin_seconds: float = Field(default=3, ge=0, le=600)
     """How long after its `not_before` an intent becomes due: the chain's time lags behind."""
+    recurrence_most_occurrences: int = Field(default=1_000, ge=1, le=10_000)
+    """How often one authorisation may pay, within `schedule_farthest_days`."""
+    occurrence_grace_seconds: float = Field(default=3_600, ge=1, le=31 * 86_400)
+    """How late an occurrence is still paid that its user wants left out when it is missed."""
+    low_balance_warning_seconds: float = Field(default=86_400, ge=0, le=31 * 86_400)
+    """How long before an occurrence falls due its payer is warned that it is not covered."""
+    price_stale_seconds: float = Field(default=900, ge=1, le=86_400)
+    """How old a price may be that a condition is judged by."""
     cancellation_settle_seconds: float = Field(default=15, ge=0, le=600)
     """How long a final cancellation of a payment in flight waits for news of an execution before it."""
 

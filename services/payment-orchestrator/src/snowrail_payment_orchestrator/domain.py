@@ -114,6 +114,12 @@ def escrow_account(order_hash: str) -> str:
     return f"escrow:{order_hash}"
 
 
+def order_of_account(account: str) -> str:
+    """Return the order hash of the account of a deposit; empty for other accounts."""
+    kind, _, order_hash = account.partition(":")
+    return order_hash if kind == "escrow" else ""
+
+
 PLATFORM_FEES: Final = "platform:fees"
 
 

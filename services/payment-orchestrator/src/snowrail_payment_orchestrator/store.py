@@ -63,11 +63,12 @@ class AttemptChange:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """A journal to write, unless one with this reference exists."""
+    """A journal to write, unless one with this reference exists; and the height of the block it follows."""
 
     journal_id: UUID
     kind: str
     reference: str
+    block_number: int
     postings: tuple[Posting, ...]
 
 
@@ -129,9 +130,10 @@ FROM new WHERE hold.payment_id = new.payment_id AND hold.attempt = new.attempt
 
 _WRITE_JOURNALS = """
 WITH added AS (
-    INSERT INTO journal (journal_id, kind, reference, recorded_at)
-    SELECT journal_id, kind, reference, $4
-    FROM unnest($1::uuid[], $2::text[], $3::text[]) AS new (journal_id, kind, reference)
+    INSERT INTO journal (journal_id, kind, reference, recorded_at, block_number)
+    SELECT journal_id, kind, reference, $4, block_number
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $10::bigint[])
+         AS new (journal_id, kind, reference, block_number)
     WHERE NOT EXISTS (SELECT 1 FROM journal WHERE journal.reference = 'reversal:' || new.reference)
     ON CONFLICT (reference) DO NOTHING
     RETURNING journal_id
@@ -283,8 +285,68 @@ async def write_journals(tx: Transaction, journals: Sequence[Journal]) -> set[UU
         [posting.account for _, _, posting in lines],
         [posting.token for _, _, posting in lines],
         [posting.atoms for _, _, posting in lines],
+        [journal.block_number for journal in journals],
     )
     return {row["journal_id"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """The journal in which a log of the escrow counts, if it does, by the newest fact about its block."""
+
+    reference: str
+    version: int
+    journal_id: UUID | None
+
+
+async def lock_credits(tx: Transaction, references: Iterable[str]) -> dict[str, Credit]:
+    """Return what counts by reference, locked in order; what was never heard of has version -1."""
+    wanted = sorted(references)
+    if not wanted:
+        return {}
+    await tx.execute(
+        "INSERT INTO chain_credit (reference, version)"
+        " SELECT reference, -1 FROM unnest($1::text[]) AS reference ON CONFLICT DO NOTHING",
+        wanted,
+    )
+    rows = await tx.fetch(
+        "SELECT reference, version, journal_id FROM chain_credit WHERE reference = ANY($1::text[])"
+        " ORDER BY reference FOR UPDATE",
+        wanted,
+    )
+    return {row["reference"]: Credit(**row) for row in rows}
+
+
+async def save_credits(tx: Transaction, rows: Sequence[Credit]) -> None:
+    """Write back locked credits."""
+    if not rows:
+        return
+    await tx.execute(
+        "UPDATE chain_credit SET version = new.version, journal_id = new.journal_id"
+        " FROM unnest($1::text[], $2::bigint[], $3::uuid[]) AS new (reference, version, journal_id)"
+        " WHERE chain_credit.reference = new.reference",
+        [credit.reference for credit in rows],
+        [credit.version for credit in rows],
+        [credit.journal_id for credit in rows],
+    )
+
+
+async def postings_by_journal(
+    tx: Transaction, journal_ids: Sequence[UUID]
+) -> dict[UUID, tuple[Posting, ...]]:
+    """Return the postings of journals by their id."""
+    if not journal_ids:
+        return {}
+    rows = await tx.fetch(
+        "SELECT journal_id, account, token, atoms FROM posting WHERE journal_id = ANY($1::uuid[])"
+        " ORDER BY journal_id, line",
+        list(journal_ids),
+    )
+    found: dict[UUID, list[Posting]] = {}
+    for row in rows:
+        line = Posting(row["account"], row["token"], row["atoms"])
+        found.setdefault(row["journal_id"], []).append(line)
+    return {journal_id: tuple(lines) for journal_id, lines in found.items()}
 
 
 async def postings_of(tx: Transaction, references: Sequence[str]) -> dict[str, tuple[Posting, ...]]:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,20 +14,23 @@ from snowrail_kit.idempotency import IdempotentOperation
 from snowrail_kit.problems import Problem, not_found
 from snowrail_kit.service import parts_of
 from snowrail_kit.unit_of_work import Transaction
+from snowrail_settlement.domain.lane import LaneState
 from snowrail_settlement.store import items, lanes
-from snowrail_settlement.store.lanes import Lane, LaneState, LaneTransaction
+from snowrail_settlement.store.lanes import Lane, LaneTransaction
+from snowrail_settlement.usecases.operator import Replaced, cancel_nonce, raise_fee_now
 from snowrail_settlement.usecases.parts import Parts
 
 router = APIRouter()
 ServiceParts = Annotated[Parts, Depends(parts_of)]
 Admin = Annotated[Identity, Depends(require_role("admin"))]
+Nonce = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
 _SHOWN_TRANSACTIONS = 100
 _ACTIONS = {LaneState.PAUSED: "lane.paused", LaneState.ACTIVE: "lane.resumed"}
 
 
 class TransactionView(BaseModel):
-    """A transaction that is not final; fees in wei per gas."""
+    """A transaction that is not final; fees in wei per gas. `cancels`: an administrator's self-transfer."""
 
     nonce: int
     tx_hash: str
@@ -37,6 +40,7 @@ class TransactionView(BaseModel):
     signed_at: datetime
     sent_at: datetime | None
     last_answer: str
+    cancels: bool
 
 
 class LaneView(BaseModel):
@@ -88,6 +92,16 @@ class LaneChanged(BaseModel):
     acknowledged_foreign_transactions: int
 
 
+class NonceChanged(BaseModel):
+    """What an administrator had signed for a nonce; the fee in wei per gas."""
+
+    lane_id: UUID
+    nonce: int
+    tx_hash: str
+    replaced_tx_hash: str
+    max_fee_per_gas: str
+
+
 @router.get("/lanes", summary="How the nonce lanes are")
 async def list_lanes(_: Admin, parts: ServiceParts) -> LaneList:
     """Return every lane with what is on its way and what is in its way."""
@@ -129,6 +143,73 @@ async def resume_lane(
         return await _change(tx, lane, LaneState.ACTIVE, "", identity, acknowledged, note=body.reason)
 
     return await operation.run(200, work)
+
+
+@router.post(
+    "/lanes/{lane_id}/nonces/{nonce}/replace", summary="Pay more at once", response_model=NonceChanged
+)
+async def replace_nonce(
+    lane_id: UUID,
+    nonce: Nonce,
+    body: LaneAct,
+    identity: Admin,
+    parts: ServiceParts,
+    operation: IdempotentOperation,
+) -> Response:
+    """Sign the same transaction with a higher fee, below every ceiling aboard, for a nonce in no block."""
+
+    async def work(tx: Transaction) -> NonceChanged:
+        lane = await _lock(tx, lane_id)
+        replaced = await raise_fee_now(parts, tx, lane, nonce)
+        return await _nonce_changed(tx, lane, nonce, replaced, "lane.nonce_replaced", body.reason, identity)
+
+    return await operation.run(200, work)
+
+
+@router.post(
+    "/lanes/{lane_id}/nonces/{nonce}/cancel",
+    summary="Free a nonce that is stuck",
+    response_model=NonceChanged,
+)
+async def cancel_lane_nonce(
+    lane_id: UUID,
+    nonce: Nonce,
+    body: LaneAct,
+    identity: Admin,
+    parts: ServiceParts,
+    operation: IdempotentOperation,
+) -> Response:
+    """Sign a transfer of nothing from the signer to itself at a nonce that is in no block.
+
+    Whichever of the nonce's transactions a block takes decides. Its payments fail, retryable, once the
+    self-transfer is final, and not before.
+    """
+
+    async def work(tx: Transaction) -> NonceChanged:
+        lane = await _lock(tx, lane_id)
+        replaced = await cancel_nonce(parts, tx, lane, nonce, identity.user_id)
+        return await _nonce_changed(tx, lane, nonce, replaced, "lane.nonce_cancelled", body.reason, identity)
+
+    return await operation.run(200, work)
+
+
+async def _nonce_changed(
+    tx: Transaction, lane: Lane, nonce: int, replaced: Replaced, action: str, reason: str, identity: Identity
+) -> NonceChanged:
+    details = {
+        "nonce": nonce,
+        "reason": reason,
+        "tx_hash": replaced.tx_hash,
+        "replaced": replaced.replaced_tx_hash,
+    }
+    await append(tx.connection, [Act(str(identity.user_id), action, str(lane.lane_id), details)], tx.now)
+    return NonceChanged(
+        lane_id=lane.lane_id,
+        nonce=nonce,
+        tx_hash=replaced.tx_hash,
+        replaced_tx_hash=replaced.replaced_tx_hash,
+        max_fee_per_gas=str(replaced.max_fee_per_gas),
+    )
 
 
 async def _lock(tx: Transaction, lane_id: UUID) -> Lane:
@@ -196,4 +277,5 @@ def _transaction_view(transaction: LaneTransaction) -> TransactionView:
         signed_at=transaction.signed_at,
         sent_at=transaction.sent_at,
         last_answer=transaction.last_answer,
+        cancels=transaction.cancels,
     )

@@ -1,19 +1,21 @@
 """The only wiring of settlement."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
 from snowrail_chain.config import ChainRegistry
-from snowrail_chain.signer import LocalSigner, Signer
+from snowrail_chain.signer import GuardedSigner
 from snowrail_kit.ids import derived_id
 from snowrail_kit.service import Runtime, Service
 from snowrail_kit.tasks import Task
 from snowrail_settlement.api import router
 from snowrail_settlement.clients import RpcNode
 from snowrail_settlement.consumers import consumers
+from snowrail_settlement.keys import open_keys
 from snowrail_settlement.settings import Settings
+from snowrail_settlement.store.signing import DatabaseLedger
 from snowrail_settlement.usecases.lane import run_lane
 from snowrail_settlement.usecases.parts import LaneWorker, Parts
 from snowrail_settlement.usecases.upkeep import keep_up
@@ -30,17 +32,17 @@ def compose(runtime: Runtime[Settings]) -> Parts:
     """Wire one lane per chain and key that the chain knows as an executor."""
     settings = runtime.settings
     chains = ChainRegistry.load(settings.chains_file)
+    keys, ledger = open_keys(settings), DatabaseLedger(runtime.transaction)
     workers: dict[UUID, LaneWorker] = {}
     for chain in chains.chains:
-        for key in settings.keys:
-            new_signer: Callable[[], Signer] = partial(LocalSigner, key, chain.chain_id)
-            signer = new_signer()
+        for key in keys.all:
+            signer = GuardedSigner(key, chain.chain_id, ledger)
             if signer.address not in chain.executors:
                 continue
             lane_id = derived_id("lane", chain.chain_id, signer.address)
             node = RpcNode(chain, settings.rpc_timeout_seconds)
-            workers[lane_id] = LaneWorker(lane_id, chain, signer, new_signer, node)
-    assert workers, "no chain names the address of SNOWRAIL_EXECUTOR_KEY among its executors"
+            workers[lane_id] = LaneWorker(lane_id, chain, signer, node)
+    assert workers, "no chain names the address of any of our keys among its executors"
     return Parts(
         settings=settings,
         clock=runtime.clock,
@@ -48,6 +50,7 @@ def compose(runtime: Runtime[Settings]) -> Parts:
         transaction=runtime.transaction,
         chains=chains,
         workers=workers,
+        keys=keys,
         wake_lanes=partial(_wake_lanes, runtime, workers),
     )
 
@@ -78,9 +81,10 @@ def tasks(parts: Parts) -> Sequence[Task[Parts]]:
 
 
 async def stop(parts: Parts) -> None:
-    """Close the connections to the nodes."""
+    """Close the connections to the nodes and to the keys."""
     for worker in parts.workers.values():
         await worker.node.close()
+    await parts.keys.close()
 
 
 service = Service(

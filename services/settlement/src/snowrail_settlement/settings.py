@@ -1,11 +1,14 @@
 """Settings of settlement."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from snowrail_chain.addresses import parse_address
 from snowrail_chain.lane import FeePolicy
 from snowrail_kit.settings import ServiceSettings
+from snowrail_settlement.domain.lane import Timing
 
 _KEY_BYTES = 32
 
@@ -18,9 +21,16 @@ class Settings(ServiceSettings):
 
     chains_file: Path
     """Chains, tokens and contract addresses."""
-    executor_key: SecretStr
+    executor_key: SecretStr = SecretStr("")
     """Private key of the executor, 32 bytes as hex; several are separated by commas, each with a lane of its
     own on every chain whose `executors` name it."""
+    executor_kms_keys: str = ""
+    """Keys in AWS KMS, `address=key id`, separated by commas; credentials come the way AWS's tools find
+    them. Beside or instead of `executor_key`."""
+    kms_region: str = "eu-central-1"
+    kms_endpoint: str = ""
+    """URL of KMS; that of the region unless set."""
+    kms_timeout_seconds: float = Field(default=5, gt=0, le=60)
     rpc_timeout_seconds: float = Field(default=10, gt=0, le=60)
 
     collect_seconds: float = Field(default=0.03, ge=0, le=5)
@@ -73,14 +83,44 @@ class Settings(ServiceSettings):
     @classmethod
     def _keys_are_keys(cls, value: SecretStr) -> SecretStr:
         keys = _keys(value)
-        if not keys or len(set(keys)) != len(keys) or any(len(key) != _KEY_BYTES for key in keys):
+        if len(set(keys)) != len(keys) or any(len(key) != _KEY_BYTES for key in keys):
             raise ValueError("expected distinct private keys of 32 bytes as hex, separated by commas")
         return value
+
+    @field_validator("executor_kms_keys")
+    @classmethod
+    def _kms_keys_have_addresses(cls, value: str) -> str:
+        for address, key_id in _kms_keys(value):
+            parse_address(address)
+            if not key_id:
+                raise ValueError("expected `address=key id`, separated by commas")
+        return value
+
+    @model_validator(mode="after")
+    def _there_is_a_key(self) -> Self:
+        if not self.keys and not self.kms_keys:
+            raise ValueError("name a key in executor_key or executor_kms_keys")
+        return self
+
+    @property
+    def kms_keys(self) -> list[tuple[str, str]]:
+        """Address and id of each key in KMS."""
+        return _kms_keys(self.executor_kms_keys)
 
     @property
     def keys(self) -> list[bytes]:
         """The private keys."""
         return _keys(self.executor_key)
+
+    @property
+    def timing(self) -> Timing:
+        """How long lanes wait before they do something again."""
+        return Timing(
+            retry_seconds=self.retry_seconds,
+            resend_after_seconds=self.resend_after_seconds,
+            replace_after_seconds=self.replace_after_seconds,
+            foreign_after_seconds=self.foreign_after_seconds,
+        )
 
     @property
     def fee_policy(self) -> FeePolicy:
@@ -94,8 +134,14 @@ class Settings(ServiceSettings):
 
 
 def _keys(value: SecretStr) -> list[bytes]:
-    texts = [text.strip().removeprefix("0x") for text in value.get_secret_value().split(",")]
+    secret = value.get_secret_value()
+    texts = [text.strip().removeprefix("0x") for text in secret.split(",")] if secret.strip() else []
     try:
         return [bytes.fromhex(text) for text in texts]
     except ValueError:  # the message of the error would repeat the key
         raise ValueError("a private key is not hex") from None
+
+
+def _kms_keys(value: str) -> list[tuple[str, str]]:
+    pairs = [text.strip().partition("=") for text in value.split(",") if text.strip()]
+    return [(address, key_id) for address, _, key_id in pairs]

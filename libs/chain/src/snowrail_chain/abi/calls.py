@@ -34,6 +34,7 @@ _APPROVE = _selector("approve(address,uint256)")
 _TRANSFER = _selector("transfer(address,uint256)")
 _BALANCE_OF = _selector("balanceOf(address)")
 _ALLOWANCE = _selector("allowance(address,address)")
+_ACCRUED_FEES = _selector("accruedFees(address)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,11 @@ def approve_calldata(spender: str, amount: int) -> bytes:
 def transfer_calldata(recipient: str, amount: int) -> bytes:
     """Move `amount` atoms of the caller's tokens."""
     return _TRANSFER + _address(recipient) + _uint(amount)
+
+
+def accrued_fees_calldata(token: str) -> bytes:
+    """Ask the escrow for the fees it has taken in a token; `decode_uint256` reads the answer."""
+    return _ACCRUED_FEES + _address(token)
 
 
 def balance_of_calldata(account: str) -> bytes:

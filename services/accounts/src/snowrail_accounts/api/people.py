@@ -18,7 +18,7 @@ from snowrail_accounts.api.sign_in import PartsOf
 from snowrail_accounts.parts import Parts
 from snowrail_accounts.store import people as store
 from snowrail_accounts.store import sessions as session_store
-from snowrail_accounts.usecases import people, sessions
+from snowrail_accounts.usecases import devices, people, sessions
 from snowrail_kit.auth import CurrentIdentity
 from snowrail_kit.problems import not_found
 
@@ -74,13 +74,13 @@ async def read_devices(parts: PartsOf, identity: CurrentIdentity) -> list[Device
 @router.post("/user/devices/{device_id}/approve", status_code=204)
 async def approve_device(device_id: UUID, parts: PartsOf, identity: CurrentIdentity) -> None:
     """Say, from another device, that a new one is the caller's own."""
-    await sessions.approve_device(parts, identity, device_id)
+    await devices.approve_device(parts, identity, device_id)
 
 
 @router.delete("/user/devices/{device_id}", status_code=204)
 async def remove_device(device_id: UUID, parts: PartsOf, identity: CurrentIdentity) -> None:
     """Remove a device and end its sessions: what to do when a new one is not the caller's own."""
-    await sessions.remove_device(parts, identity, device_id)
+    await devices.remove_device(parts, identity, device_id)
 
 
 @router.get("/user/sessions")
@@ -94,7 +94,7 @@ async def read_sessions(parts: PartsOf, identity: CurrentIdentity) -> list[Sessi
 
 @router.delete("/user/sessions/{session_id}", status_code=204)
 async def end_session(session_id: UUID, parts: PartsOf, identity: CurrentIdentity) -> None:
-    """End one of the caller's sessions; its access token still works until it expires."""
+    """End one of the caller's sessions: at once, also where it is connected."""
     await sessions.end_session(parts, identity, session_id)
 
 

@@ -149,8 +149,30 @@ async def approve_device(connection: Connection, user_id: UUID, device_id: UUID,
     return found is not None
 
 
-async def remove_device(connection: Connection, user_id: UUID, device_id: UUID, now: datetime) -> bool:
-    """Remove a device and end its sessions. False when there is no such device."""
+async def is_approved(connection: Connection, user_id: UUID, device_id: UUID) -> bool:
+    """Return whether a user's device is there and approved."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT 1 FROM device WHERE user_id = $1 AND device_id = $2"
+            " AND removed_at IS NULL AND approved_at IS NOT NULL)",
+            user_id,
+            device_id,
+        )
+    )
+
+
+async def label_of(connection: Connection, user_id: UUID, device_id: UUID) -> str:
+    """Return what a device calls itself; empty when there is no such device."""
+    label = await connection.fetchval(
+        "SELECT label FROM device WHERE user_id = $1 AND device_id = $2", user_id, device_id
+    )
+    return label or ""
+
+
+async def remove_device(
+    connection: Connection, user_id: UUID, device_id: UUID, now: datetime
+) -> list[UUID] | None:
+    """Remove a device and end its sessions. Returns those; None when there is no such device."""
     found = await connection.fetchval(
         "UPDATE device SET removed_at = $3 WHERE user_id = $1 AND device_id = $2 AND removed_at IS NULL"
         " RETURNING device_id",
@@ -159,15 +181,15 @@ async def remove_device(connection: Connection, user_id: UUID, device_id: UUID, 
         now,
     )
     if found is None:
-        return False
-    await connection.execute(
+        return None
+    rows = await connection.fetch(
         "UPDATE session SET ended_at = $3, end_reason = 'device_removed'"
-        " WHERE user_id = $1 AND device_id = $2 AND ended_at IS NULL",
+        " WHERE user_id = $1 AND device_id = $2 AND ended_at IS NULL RETURNING session_id",
         user_id,
         device_id,
         now,
     )
-    return True
+    return [row["session_id"] for row in rows]
 
 
 async def insert_session(connection: Connection, user_id: UUID, session: Session) -> None:

@@ -1,5 +1,6 @@
-"""Sessions go on by rotating refresh tokens, and end; devices are approved and removed."""
+"""Sessions go on by rotating refresh tokens, and end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,6 +17,7 @@ from snowrail_accounts.domain.sessions import (
 from snowrail_accounts.parts import Parts
 from snowrail_accounts.store import sessions as store
 from snowrail_accounts.store import sign_in as sign_in_store
+from snowrail_events import PLATFORM_FEED, FeedEventV1
 from snowrail_kit import audit
 from snowrail_kit.audit import Act
 from snowrail_kit.auth import Identity
@@ -23,6 +25,7 @@ from snowrail_kit.problems import Problem, not_found
 from snowrail_kit.unit_of_work import Transaction
 
 _PRUNE_ROWS = 1_000
+_TOKEN_LEEWAY = timedelta(seconds=60)
 
 _REFUSALS = {
     RefreshOutcome.UNKNOWN: ("refresh_token_unknown", "This refresh token is unknown; sign in again."),
@@ -97,14 +100,15 @@ async def refresh(parts: Parts, refresh_token: str) -> tuple[Account, Grant]:
             )
             return presented.account, grant
         if presented is not None and outcome is RefreshOutcome.REUSED:
-            await _end_reused(tx, presented)
+            await _end_reused(parts, tx, presented)
     code, detail = _REFUSALS[outcome]
     raise Problem(401, code, detail)
 
 
-async def _end_reused(tx: Transaction, presented: store.PresentedToken) -> None:
+async def _end_reused(parts: Parts, tx: Transaction, presented: store.PresentedToken) -> None:
     user_id = presented.account.user_id
     await store.end_session(tx.connection, user_id, presented.session_id, "refresh_token_reused", tx.now)
+    tell_ended(parts, tx, [presented.session_id], "refresh_token_reused")
     details = {"session": str(presented.session_id), "device": str(presented.device_id)}
     await audit.append(
         tx.connection, [Act("accounts", "session.token_reused", str(user_id), details)], tx.now
@@ -137,30 +141,27 @@ async def end_session(parts: Parts, identity: Identity, session_id: UUID) -> Non
     async with parts.transaction() as tx:
         if not await store.end_session(tx.connection, identity.user_id, session_id, "revoked", tx.now):
             raise not_found("session")
+        tell_ended(parts, tx, [session_id], "revoked")
 
 
-async def approve_device(parts: Parts, identity: Identity, device_id: UUID) -> None:
-    """Say that a sign-in from a new device was the user's own.
-
-    Raises:
-        Problem: 403 from the device itself: whoever stole a key could say so too; 404 when there is none.
-    """
-    if device_id == identity.device_id:
-        raise Problem(403, "device_own", "Approve a device from another one.")
-    async with parts.transaction() as tx:
-        if not await store.approve_device(tx.connection, identity.user_id, device_id, tx.now):
-            raise not_found("device")
-        act = Act(str(identity.user_id), "device.approved", str(identity.user_id), {"device": str(device_id)})
-        await audit.append(tx.connection, [act], tx.now)
-
-
-async def remove_device(parts: Parts, identity: Identity, device_id: UUID) -> None:
-    """Remove a device and end its sessions. Raises a 404 problem when there is no such device."""
-    async with parts.transaction() as tx:
-        if not await store.remove_device(tx.connection, identity.user_id, device_id, tx.now):
-            raise not_found("device")
-        act = Act(str(identity.user_id), "device.removed", str(identity.user_id), {"device": str(device_id)})
-        await audit.append(tx.connection, [act], tx.now)
+def tell_ended(parts: Parts, tx: Transaction, session_ids: Sequence[UUID], reason: str) -> None:
+    """Have every gateway end these sessions now: their access tokens would work for some minutes more."""
+    if not session_ids:
+        return
+    lifetime = timedelta(seconds=parts.settings.access_token_seconds) + _TOKEN_LEEWAY
+    tx.emit(
+        FeedEventV1(
+            user_id=PLATFORM_FEED,
+            event_id=tx.ids.new(),
+            name="session:ended",
+            data={
+                "session_ids": [str(item) for item in session_ids],
+                "reason": reason,
+                "until": (tx.now + lifetime).isoformat(),
+            },
+            occurred_at=tx.now,
+        )
+    )
 
 
 async def prune(parts: Parts) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from snowrail_chain_monitor.domain import GasPrice
+from snowrail_chain_monitor.gas_forecast import BlockFee
 from snowrail_kit.database import Database
 from snowrail_kit.unit_of_work import Transaction
 
@@ -27,6 +28,17 @@ async def gas_prices(reads: Database | Transaction, chain_id: int, limit: int) -
         limit,
     )
     return [GasPrice(**row) for row in rows]
+
+
+async def base_fees(database: Database, chain_id: int, limit: int) -> list[BlockFee]:
+    """Return the base fees of the newest stored blocks, oldest first."""
+    rows = await database.fetch(
+        "SELECT number, block_time, base_fee FROM chain_block"
+        " WHERE chain_id = $1 ORDER BY number DESC LIMIT $2",
+        chain_id,
+        limit,
+    )
+    return [BlockFee(row["number"], row["block_time"], row["base_fee"]) for row in reversed(rows)]
 
 
 async def insert_gas_price(tx: Transaction, chain_id: int, price: GasPrice) -> None:

@@ -23,6 +23,9 @@ class Cursor:
         head_number: Newest height a node has named.
         last_version: Version of the newest fact.
         frozen_reason: Why the chain is not followed any further, if so.
+        held_reason: Why nothing above `held_block` becomes final, if so.
+        endpoints_answering: Nodes whose word was heard when finality was last decided.
+        accepted_depth: Depth of a rollback that an operator has accepted, in blocks.
     """
 
     chain_id: int
@@ -31,9 +34,14 @@ class Cursor:
     final_number: int
     head_number: int
     last_version: int
-    checked_at: datetime
-    frozen_reason: str | None
-    frozen_at: datetime | None
+    checked_at: datetime | None
+    frozen_reason: str | None = None
+    frozen_at: datetime | None = None
+    held_reason: str | None = None
+    held_block: int | None = None
+    held_at: datetime | None = None
+    endpoints_answering: int = 0
+    accepted_depth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,11 @@ def _cursor(row: Row) -> Cursor:
         checked_at=row["checked_at"],
         frozen_reason=row["frozen_reason"],
         frozen_at=row["frozen_at"],
+        held_reason=row["held_reason"],
+        held_block=row["held_block"],
+        held_at=row["held_at"],
+        endpoints_answering=row["endpoints_answering"],
+        accepted_depth=row["accepted_depth"],
     )
 
 
@@ -107,6 +120,15 @@ async def lock_cursor(tx: Transaction, known: Cursor) -> None:
         raise CursorMoved
 
 
+async def lock_final(tx: Transaction, chain_id: int) -> tuple[int, int]:
+    """Take a chain for this transaction; return its final height and the version of its newest fact."""
+    row = await tx.fetch_row(
+        "SELECT final_number, last_version FROM chain_cursor WHERE chain_id = $1 FOR UPDATE", chain_id
+    )
+    assert row is not None, "the chain is followed"
+    return row["final_number"], row["last_version"]
+
+
 async def note_head(database: Database, chain_id: int, head_number: int, now: datetime) -> None:
     """Remember what a node named as its newest block, and when."""
     await database.fetch_row(
@@ -144,16 +166,65 @@ async def set_final(tx: Transaction, chain_id: int, final_number: int, last_vers
     )
 
 
+async def note_finality(
+    database: Database, chain_id: int, held: tuple[int, str] | None, answering: int, now: datetime
+) -> None:
+    """Remember why nothing above a height becomes final, if so, and how many nodes answer."""
+    await database.fetch_row(
+        "UPDATE chain_cursor SET held_block = $2, held_reason = $3, endpoints_answering = $4,"
+        " held_at = CASE WHEN $3::text IS NULL THEN NULL ELSE coalesce(held_at, $5::timestamptz) END"
+        " WHERE chain_id = $1",
+        chain_id,
+        held[0] if held else None,
+        held[1] if held else None,
+        answering,
+        now,
+    )
+
+
 async def freeze(tx: Transaction, chain_id: int, reason: str) -> bool:
-    """Stop following a chain. Returns whether it was not frozen before."""
+    """Stop following a chain. Returns whether it was not frozen for this reason before."""
     row = await tx.fetch_row(
-        "UPDATE chain_cursor SET frozen_reason = $2, frozen_at = $3"
-        " WHERE chain_id = $1 AND frozen_reason IS NULL RETURNING chain_id",
+        "UPDATE chain_cursor SET frozen_reason = $2, frozen_at = coalesce(frozen_at, $3)"
+        " WHERE chain_id = $1 AND frozen_reason IS DISTINCT FROM $2 RETURNING chain_id",
         chain_id,
         reason,
         tx.now,
     )
     return row is not None
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenChain:
+    """A chain that is not followed any further, and why."""
+
+    tip_number: int | None
+    reason: str
+
+
+async def lock_frozen(tx: Transaction, chain_id: int) -> FrozenChain | None:
+    """Take a frozen chain for this transaction; nothing when it is not frozen."""
+    row = await tx.fetch_row(
+        "SELECT tip_number, frozen_reason FROM chain_cursor"
+        " WHERE chain_id = $1 AND frozen_reason IS NOT NULL FOR UPDATE",
+        chain_id,
+    )
+    return FrozenChain(row["tip_number"], row["frozen_reason"]) if row else None
+
+
+async def forget_tip(tx: Transaction, chain_id: int, last_version: int) -> None:
+    """Begin a chain anew from its start block; it is thereby not frozen."""
+    await tx.execute(
+        "UPDATE chain_cursor SET tip_number = NULL, tip_hash = NULL, tip_time = NULL, last_version = $2,"
+        " frozen_reason = NULL, frozen_at = NULL WHERE chain_id = $1",
+        chain_id,
+        last_version,
+    )
+
+
+async def accept_rollback(tx: Transaction, chain_id: int, depth: int | None) -> None:
+    """Remember how deep a rollback an operator accepts, in blocks; nothing once it is used up."""
+    await tx.execute("UPDATE chain_cursor SET accepted_depth = $2 WHERE chain_id = $1", chain_id, depth)
 
 
 async def thaw(database: Database, chain_id: int) -> None:
@@ -166,15 +237,16 @@ async def thaw(database: Database, chain_id: int) -> None:
 async def insert_blocks(tx: Transaction, chain_id: int, blocks: Sequence[Block], keep_above: int) -> None:
     """Store blocks, and forget those at or below a height, a bounded number at a time."""
     await tx.execute(
-        "INSERT INTO chain_block (chain_id, number, hash, parent_hash, block_time)"
-        " SELECT $1, number, hash, parent_hash, block_time"
-        " FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[])"
-        " AS block (number, hash, parent_hash, block_time)",
+        "INSERT INTO chain_block (chain_id, number, hash, parent_hash, block_time, base_fee)"
+        " SELECT $1, number, hash, parent_hash, block_time, base_fee"
+        " FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::numeric[])"
+        " AS block (number, hash, parent_hash, block_time, base_fee)",
         chain_id,
         [block.link.number for block in blocks],
         [block.link.hash for block in blocks],
         [block.link.parent_hash for block in blocks],
         [block.time for block in blocks],
+        [block.base_fee for block in blocks],
     )
     await tx.execute(
         "DELETE FROM chain_block WHERE chain_id = $1 AND number IN"

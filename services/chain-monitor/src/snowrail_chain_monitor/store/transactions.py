@@ -36,7 +36,8 @@ FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::text[],
             $9::bigint[], $10::boolean[], $11::text[])
      AS found (tx_hash, block_hash, block_number, block_time, status, version, sender, nonce, succeeded, logs)
 ON CONFLICT (chain_id, tx_hash, block_hash) DO UPDATE
-SET status = EXCLUDED.status, version = EXCLUDED.version WHERE known.status = ANY($12::text[])
+SET status = EXCLUDED.status, version = EXCLUDED.version, succeeded = EXCLUDED.succeeded, logs = EXCLUDED.logs
+WHERE known.status = ANY($12::text[])
 RETURNING tx_hash, block_hash
 """
 
@@ -87,11 +88,11 @@ RETURNING known.*, chosen.status AS status_before
 
 
 async def finalise(
-    tx: Transaction, chain_id: int, block_hashes: Sequence[str], last_version: int
+    tx: Transaction, chain_id: int, first: int, last: int, last_version: int
 ) -> list[StoredTransaction]:
-    """Make the open transactions of these blocks final and return them."""
+    """Make the open transactions between two heights final and return them."""
     return await _move(
-        tx, chain_id, MOVES[Change.FINALISE], last_version, "block_hash = ANY($5::text[])", list(block_hashes)
+        tx, chain_id, MOVES[Change.FINALISE], last_version, "block_number BETWEEN $5 AND $6", first, last
     )
 
 
@@ -103,7 +104,7 @@ async def orphan_above(
 
 
 async def _move(
-    tx: Transaction, chain_id: int, move: Move, last_version: int, condition: str, argument: Any
+    tx: Transaction, chain_id: int, move: Move, last_version: int, condition: str, *arguments: Any
 ) -> list[StoredTransaction]:
     (after,) = move.after
     rows = await tx.fetch(
@@ -112,7 +113,7 @@ async def _move(
         _names(move.before),
         str(after),
         next_versions(last_version, tx.now, 1).start,
-        argument,
+        *arguments,
     )
     stored = [
         StoredTransaction(
@@ -147,14 +148,68 @@ def _transaction(row: Row) -> ChainTransaction:
     )
 
 
-async def open_blocks(database: Database, chain_id: int, up_to: int, limit: int) -> list[tuple[int, str]]:
-    """Return height and hash of the lowest blocks whose transactions are not final yet."""
-    rows = await database.fetch(
-        "SELECT DISTINCT block_number, block_hash FROM chain_transaction"
-        " WHERE chain_id = $1 AND block_number <= $2 AND status IN ('seen', 'included')"
-        " ORDER BY block_number LIMIT $3",
+async def newest_block(database: Database, chain_id: int, up_to: int) -> tuple[int, str] | None:
+    """Return height and hash of the newest block, up to a height, with a transaction that is on the chain."""
+    row = await database.fetch_row(
+        "SELECT block_number, block_hash FROM chain_transaction"
+        " WHERE chain_id = $1 AND block_number <= $2 AND status <> 'orphaned'"
+        " ORDER BY block_number DESC LIMIT 1",
         chain_id,
         up_to,
-        limit,
     )
-    return [(row["block_number"], row["block_hash"]) for row in rows]
+    return (row["block_number"], row["block_hash"]) if row else None
+
+
+async def has_changed(database: Database, chain_id: int, up_to: int, since_version: int) -> bool:
+    """Whether anything was told since a version about a block up to a height."""
+    row = await database.fetch_row(
+        "SELECT 1 FROM chain_transaction WHERE chain_id = $1 AND version > $3 AND block_number <= $2 LIMIT 1",
+        chain_id,
+        up_to,
+        since_version,
+    )
+    return row is not None
+
+
+async def final_logs(
+    database: Database, chain_id: int, above: int, up_to: int, blocks: int
+) -> list[tuple[int, EscrowLog]]:
+    """Return final logs with their heights, in chain order, of the next so many blocks that have any."""
+    rows = await database.fetch(
+        "SELECT block_number, logs FROM chain_transaction"
+        " WHERE chain_id = $1 AND status = 'final' AND block_number > $2 AND logs <> '[]' AND block_number <="
+        " (SELECT max(block_number) FROM (SELECT DISTINCT block_number FROM chain_transaction"
+        "  WHERE chain_id = $1 AND status = 'final' AND block_number > $2 AND block_number <= $3"
+        "  AND logs <> '[]' ORDER BY block_number LIMIT $4) AS next)",
+        chain_id,
+        above,
+        up_to,
+        blocks,
+    )
+    logs = [(row["block_number"], EscrowLog.model_validate(part)) for row in rows for part in row["logs"]]
+    return sorted(logs, key=lambda entry: (entry[0], entry[1].log_index))
+
+
+async def open_logs(
+    database: Database, chain_id: int, first: int, last: int
+) -> tuple[dict[int, str], list[tuple[str, str, EscrowLog]]]:
+    """Return what is stored, not final yet, between two heights.
+
+    Returns:
+        Block hash by height of every block with such a transaction; and block hash, transaction hash and
+        content of each of their logs.
+    """
+    rows = await database.fetch(
+        "SELECT block_number, block_hash, tx_hash, logs FROM chain_transaction"
+        " WHERE chain_id = $1 AND block_number BETWEEN $2 AND $3 AND status IN ('seen', 'included')",
+        chain_id,
+        first,
+        last,
+    )
+    hashes = {row["block_number"]: row["block_hash"] for row in rows}
+    logs = [
+        (row["block_hash"], row["tx_hash"], EscrowLog.model_validate(part))
+        for row in rows
+        for part in row["logs"]
+    ]
+    return hashes, logs

@@ -1,13 +1,14 @@
 """Cards that explain: errors, limits, refusals, help and short notices."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from snowrail_chat.cards.wording import duration
 from snowrail_chat.domain import registry
 from snowrail_chat.domain.cards import Action, Card, Row, Style
 from snowrail_chat.domain.errors import CommandError
-from snowrail_chat.domain.registry import CommandSpec, RateLimit
+from snowrail_chat.domain.specs import CommandSpec, RateLimit
 
 _EXCERPT_CHARACTERS = 100
 _LABEL_CHARACTERS = 60
@@ -52,9 +53,21 @@ def limit_card(card_id: UUID, line: str, what: str, limit: RateLimit, retry_afte
     )
 
 
-def refusal_card(card_id: UUID, title: str, code: str, detail: str, actions: Sequence[Action] = ()) -> Card:
+def refusal_card(
+    card_id: UUID,
+    title: str,
+    code: str,
+    detail: str,
+    actions: Sequence[Action] = (),
+    remarks: Sequence[str] = (),
+) -> Card:
     """Return the card of a request that changed nothing."""
-    return Card(card_id, "error", title, code, actions=tuple(actions), notes=(detail,))
+    return Card(card_id, "error", title, code, actions=tuple(actions), notes=(detail, *remarks))
+
+
+def with_remark(card: Card, remark: str) -> Card:
+    """Return a card with one more note."""
+    return replace(card, notes=(*card.notes, remark))
 
 
 def notice_card(card_id: UUID, title: str, status: str | None = None, notes: Sequence[str] = ()) -> Card:
@@ -77,7 +90,7 @@ def help_card(card_id: UUID, roles: frozenset[str]) -> Card:
 def command_help_card(card_id: UUID, spec: CommandSpec) -> Card:
     """Return the card that explains one command."""
     rows = [Row("Usage", spec.usage, mono=True)]
-    rows += [Row(argument.usage, argument.description) for argument in spec.arguments]
+    rows += [Row(slot.usage, slot.description) for slot in spec.slots]
     rows += [
         Row(f"--{option.name}", f"{' or '.join(option.values)}: {option.help}") for option in spec.options
     ]

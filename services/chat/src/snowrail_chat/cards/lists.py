@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from snowrail_chat.cards.wording import moment, payee, short_address
+from snowrail_chat.cards.wording import payee, short_address
 from snowrail_chat.domain.cards import Action, Card, Row, Style
 from snowrail_chat.domain.fiat import total
 from snowrail_chat.domain.quotes import Quotes, tokens_of
@@ -153,7 +153,9 @@ def _movement_row(movement: Movement, quotes: Quotes) -> Row:
     sign, word = ("+", "from") if movement.incoming else ("-", "to")
     other = short_address(movement.other) if movement.incoming else payee(movement.label, movement.other)
     amount = quotes.amount(movement.amount, movement.token)
-    return Row(moment(movement.at), f"{sign}{amount} {word} {other}, {movement.status.replace('_', ' ')}")
+    return Row(
+        quotes.moment(movement.at), f"{sign}{amount} {word} {other}, {movement.status.replace('_', ' ')}"
+    )
 
 
 def _open_row(view: IntentView, quotes: Quotes) -> Row:

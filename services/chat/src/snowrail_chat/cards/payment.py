@@ -5,10 +5,10 @@ import hashlib
 import orjson
 
 from snowrail_chain.eip712 import Order, typed_data
+from snowrail_chat.cards.plans import hold_actions, plan_rows, plan_status, plan_words
 from snowrail_chat.cards.wording import (
     duration,
     explain,
-    moment,
     payee,
     short_address,
     transaction_action,
@@ -35,9 +35,8 @@ _VALUED_ROWS = frozenset({"Amount", "Network fee", "Platform fee", "Total", "Cha
 
 def essence(card: Card) -> bytes:
     """Return what tells two states of a card apart for a person: not its version, nor what prices do."""
-    wire = card.to_wire()
-    del wire["version"]
-    wire["rows"] = [row for row in wire["rows"] if row["label"] not in _VALUED_ROWS]
+    rows = [row for row in card.wire["rows"] if row["label"] not in _VALUED_ROWS]
+    wire = {**card.wire, "rows": rows, "version": None}
     return hashlib.sha256(orjson.dumps(wire)).digest()[:16]
 
 
@@ -45,15 +44,21 @@ def payment_card(view: IntentView, quotes: Quotes) -> Card:
     """Return the card of an intent as it stands."""
     standing = view.standing
     recipient = payee(view.recipient_label, view.recipient)
+    is_repeated = view.recurrence is not None
     return Card(
         card_id=derived_id("card", view.intent_id),
         kind="payment",
-        title=f"Pay {quotes.amount(view.amount, view.token)} to {recipient}",
-        status=standing.status,
-        rows=(*_terms(view, quotes), *_timing(view, quotes), *_outcome(view, quotes)),
+        title=f"Pay {quotes.amount(view.amount, view.token)} to {recipient}{', repeatedly' * is_repeated}",
+        status=plan_status(view, quotes),
+        rows=(
+            *_terms(view, quotes),
+            *plan_rows(view, quotes),
+            *_timing(view, quotes),
+            *_outcome(view, quotes),
+        ),
         progress=standing.progress,
         steps=standing.steps,
-        actions=(*_wallet_actions(view, quotes), *_other_actions(view, quotes)),
+        actions=(*wallet_actions(view, quotes), *_other_actions(view, quotes)),
         notes=_notes(view),
         version=view.card_version,
     )
@@ -109,10 +114,17 @@ def _timing(view: IntentView, quotes: Quotes) -> tuple[Row, ...]:
         final = chain.confirmations * chain.block_time_seconds
         seconds = final + _HANDLING_SECONDS + (0 if view.by_signature else final)
         start = "signed" if view.by_signature else "sent the funding transaction"
-        rows.append(Row("Expected time", f"about {duration(seconds)} after your wallet has {start}"))
+        rows.append(
+            Row(
+                "Expected time",
+                f"about {duration(seconds)} after your wallet has {start}"
+                if view.recurrence is None
+                else f"each about {duration(seconds)} after its time",
+            )
+        )
     rows.append(Row("Privacy", "public on the chain"))
     if standing.is_waiting_for_payer:
-        rows.append(Row("Valid until", moment(view.expires_at)))
+        rows.append(Row("Valid until", quotes.moment(view.expires_at)))
     rows.append(Row("Id", short_id(view.intent_id), mono=True))
     return tuple(rows)
 
@@ -135,7 +147,10 @@ def _outcome(view: IntentView, quotes: Quotes) -> tuple[Row, ...]:
         rows.append(Row("Block", str(payment.block_number)))
     if payment is not None or view.status in ENDED_INTENT:
         rows.append(
-            Row("Changed", moment(max(view.changed_at, payment.changed_at if payment else view.changed_at)))
+            Row(
+                "Changed",
+                quotes.moment(max(view.changed_at, payment.changed_at if payment else view.changed_at)),
+            )
         )
     return tuple(rows)
 
@@ -150,8 +165,8 @@ def _reason(view: IntentView, payment: PaymentView | None) -> str:
     return explain(view.reason) if view.reason else ""
 
 
-def _wallet_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
-    """What the payer's wallet is asked to do."""
+def wallet_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
+    """Return the buttons by which the payer's wallet does what a payment needs."""
     actions: list[Action] = [] if view.next_step is None else [wallet_action(view, view.next_step)]
     if not view.standing.is_open:
         return tuple(actions)
@@ -187,12 +202,13 @@ def _other_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
     if standing.status == "final":
         return ()
     if standing.is_open:
-        actions = [Action("Cancel", f"/cancel {identifier}", Style.DANGER)]
+        actions = [*hold_actions(view), Action("Cancel", f"/cancel {identifier}", Style.DANGER)]
         token = quotes.token(view.token)
         if view.status in UNAUTHORISED and token is not None:
             recipient = view.recipient_label if view.recipient_label.startswith("@") else view.recipient
-            line = f"/pay {recipient} {quotes.amount(view.amount, view.token)}"
-            actions.insert(0, Action("Edit", line, Style.SECONDARY, draft=True))
+            line = f"{recipient} {quotes.amount(view.amount, view.token)}{plan_words(view, quotes)}"
+            command = "/pay" if view.recurrence is None else "/recurring setup"
+            actions.insert(0, Action("Edit", f"{command} {line}", Style.SECONDARY, draft=True))
         return tuple(actions)
     if view.next_step is not None:
         return ()

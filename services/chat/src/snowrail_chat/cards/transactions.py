@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from snowrail_chat.cards.payment import wallet_action
-from snowrail_chat.cards.wording import moment, short_address, transaction_action
+from snowrail_chat.cards.wording import short_address, transaction_action
 from snowrail_chat.domain.cards import Action, Card, Row
 from snowrail_chat.domain.quotes import Quotes
 from snowrail_chat.domain.values import short_id
@@ -54,7 +54,9 @@ def withdraw_card(
     """Return the card that takes the unspent deposit of a payment back."""
     notes = ["Your wallet pays the fee."]
     if quotes.now > view.expires_at:
-        notes.append(f"The payment expired at {moment(view.expires_at)}; nothing can execute it any more.")
+        notes.append(
+            f"The payment expired at {quotes.moment(view.expires_at)}; nothing can execute it any more."
+        )
     else:
         notes.append("It cancels the payment for ever. If an execution comes first, only the rest returns.")
     if view.by_signature:

@@ -1,6 +1,5 @@
 """Words that cards share."""
 
-from datetime import datetime
 from uuid import UUID
 
 from snowrail_chat.domain.cards import Action, Style
@@ -41,11 +40,6 @@ def explain(code: str) -> str:
 def short_address(address: str) -> str:
     """Return the head and tail of an address; the whole of it stands in a row of its own."""
     return f"{address[:6]}…{address[-4:]}"
-
-
-def moment(at: datetime) -> str:
-    """Return a time for people, in UTC."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def duration(seconds: float) -> str:

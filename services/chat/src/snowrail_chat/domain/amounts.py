@@ -20,6 +20,16 @@ _DECIMAL_COMMA = re.compile(r"([0-9]+),([0-9]+)")
 _SHORTHAND = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmMbB])")
 _GLUED = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z][A-Za-z0-9.]*)")
 _MULTIPLIERS = {"k": 10**3, "m": 10**6, "b": 10**9}
+_FIRST_NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_NUMBER_WORDS = {
+    **{word: number for number, word in enumerate(_FIRST_NUMBERS, 1)},
+    "eleven": 11,
+    "twelve": 12,
+    "twenty": 20,
+    "fifty": 50,
+    "hundred": 100,
+    "thousand": 1_000,
+}
 _SIGNS = "$€£¥₹₿"
 _EXACT = Context(prec=2 * MAX_AMOUNT_CHARACTERS)
 _EXAMPLE = "Type digits with at most one point, such as 12.5"
@@ -52,6 +62,7 @@ def read_amount(text: str, currencies: Sequence[str]) -> str:
         or _explain_exponent(text)
         or _explain_shorthand(text)
         or _explain_digits(text)
+        or _explain_words(text)
     )
     if problem is not None:
         raise problem
@@ -141,13 +152,19 @@ def _explain_comma(text: str) -> WordProblem | None:
     if comma is None:
         return None
     whole, fraction = comma.groups()
-    if len(fraction) == 3:
-        return WordProblem(
-            "amount_malformed",
-            f"'{text}' can be read in two ways. Type {_plain(whole + fraction) or 'the digits'} without the "
-            f"comma, or {whole}.{fraction} with a point.",
-        )
-    return _refusal(text, "has a comma; the decimal mark is a point", _plain(f"{whole}.{fraction}"))
+    without, with_point = _plain(whole + fraction), _plain(f"{whole}.{fraction}")
+    readings = tuple(reading for reading in (with_point, without) if reading is not None)
+    return WordProblem(
+        "amount_malformed",
+        f"'{text}' can be read in two ways. Type {without or 'the digits'} without the comma, or "
+        f"{whole}.{fraction} with a point.",
+        alternatives=readings,
+    )
+
+
+def _explain_words(text: str) -> WordProblem | None:
+    number = _NUMBER_WORDS.get(text.lower())
+    return None if number is None else _refusal(text, "is written in letters; write digits", str(number))
 
 
 def _explain_groups(text: str) -> WordProblem | None:

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 _LABEL_COLUMNS = 14
+_QR_MARGIN = 2
+_HALF_BLOCKS = {"00": "█", "01": "▀", "10": "▄", "11": " "}
+"""A light module is drawn, a dark one is left as the terminal's dark ground."""
 
 
 class Style(StrEnum):
@@ -61,6 +65,30 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class QrCode:
+    """A QR code.
+
+    Attributes:
+        text: what it says.
+        modules: its rows, from the top; `1` is dark, `0` is light. Readers need a light margin around it.
+    """
+
+    text: str
+    modules: tuple[str, ...]
+
+    def to_text(self) -> list[str]:
+        """Return it as lines of half blocks, dark on light as most terminals show text light on dark."""
+        margin = "0" * (len(self.modules[0]) + 2 * _QR_MARGIN)
+        side = "0" * _QR_MARGIN
+        rows = [margin] * _QR_MARGIN + [f"{side}{row}{side}" for row in self.modules] + [margin] * _QR_MARGIN
+        rows += [margin] * (len(rows) % 2)
+        return [
+            "".join(_HALF_BLOCKS[upper + lower] for upper, lower in zip(top, bottom, strict=True))
+            for top, bottom in zip(rows[::2], rows[1::2], strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """A button that sends a command.
 
@@ -94,14 +122,14 @@ class Action:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Card:
-    """An answer.
+    """An answer. It is rendered once, however many places it goes to.
 
     Attributes:
         card_id: the same for every later state of what the card shows; clients replace by it.
-        kind: `payment`, `transaction`, `wallet`, `history`, `contacts`, `account`, `help`, `notice`, `error`
-            or `limit`.
+        kind: `payment`, `transaction`, `wallet`, `history`, `contacts`, `account`, `plans`, `template`,
+            `request`, `alerts`, `notifications`, `settings`, `dialogue`, `help`, `notice`, `error`, `limit`.
         version: grows with every change, so that an older state never replaces a newer one.
         retry_after_seconds: when to try again; set where a limit was reached.
     """
@@ -117,9 +145,11 @@ class Card:
     notes: tuple[str, ...] = ()
     version: int = 1
     retry_after_seconds: int | None = None
+    qr: QrCode | None = None
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return the card as it stands in feed events and answers."""
+    @cached_property
+    def wire(self) -> dict[str, Any]:
+        """The card as it stands in feed events and answers; not to be changed."""
         progress = self.progress
         return {
             "card_id": str(self.card_id),
@@ -133,10 +163,12 @@ class Card:
             "notes": list(self.notes),
             "version": self.version,
             "retry_after_seconds": self.retry_after_seconds,
+            "qr": None if self.qr is None else {"text": self.qr.text, "modules": list(self.qr.modules)},
         }
 
-    def to_text(self) -> str:
-        """Return the card as plain text for terminals and messengers."""
+    @cached_property
+    def text(self) -> str:
+        """The card as plain text for terminals and messengers."""
         status = f" [{self.status.replace('_', ' ')}]" if self.status else ""
         lines = [f"{self.title}{status}"]
         for row in self.rows:
@@ -148,6 +180,7 @@ class Card:
                 f"  {'Progress'.ljust(_LABEL_COLUMNS)} {self.progress.done} of {self.progress.total}"
             )
         lines.extend(f"  [{_STEP_MARKS[step.state]}] {step.label}" for step in self.steps)
+        lines.extend(f"  {line}" for line in (self.qr.to_text() if self.qr is not None else ()))
         lines.extend(f"  {note}" for note in self.notes)
         lines.extend(f"  > {action.to_text()}" for action in self.actions)
         return "\n".join(lines)

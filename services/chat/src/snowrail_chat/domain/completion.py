@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from snowrail_chat.domain import registry
 from snowrail_chat.domain.errors import CommandError
 from snowrail_chat.domain.kinds import Kind
-from snowrail_chat.domain.registry import CommandSpec
+from snowrail_chat.domain.specs import Clause, CommandSpec
 from snowrail_chat.domain.words import Flag, Line, Word, close_open_quote, read_line
 
 
@@ -18,7 +18,7 @@ class Place:
         prefix: what of it is typed already, without quotes.
         commands: names of commands that begin so, where a command is being typed.
         kind: what is expected, where an argument is being typed.
-        words: fixed words that may stand there, such as values of an option.
+        words: fixed words that may stand there, such as values of an option or keywords of clauses.
         usage: usage line of the command, once it is known.
     """
 
@@ -64,11 +64,14 @@ def _argument_place(text: str, line: Line, new_word: bool, roles: frozenset[str]
         whole = registry.find(f"{first} {items[0].text.lower()}")
         if whole is not None:
             spec, items = whole, items[1:]
+    parts = registry.parts_of(first)
+    if spec is None and not items:
+        return Place(start, prefix, words=_beginning(parts, prefix))
     if spec is None or not registry.permitted(spec, roles):
         return Place(start, prefix)
-    parts = registry.parts_of(first)
-    if parts and spec.name == first and not items:
-        return Place(start, prefix, words=_beginning(parts, prefix), usage=spec.usage)
+    if parts and spec is registry.find(first) and not items:
+        usage = spec.usage if spec.name == first else None
+        return Place(start, prefix, words=_beginning(parts, prefix), usage=usage)
     return _expected(spec, items, start, prefix)
 
 
@@ -80,12 +83,33 @@ def _expected(spec: CommandSpec, items: list[Word | Flag], start: int, prefix: s
     options = _beginning(tuple(f"--{option.name}" for option in spec.options), prefix)
     if prefix.startswith("-"):
         return Place(start, prefix, words=options, usage=spec.usage)
-    position = sum(isinstance(item, Word) for item in items) - sum(isinstance(item, Flag) for item in items)
-    if position < len(spec.arguments):
-        return Place(start, prefix, kind=spec.arguments[position].kind, usage=spec.usage)
-    if spec.arguments and spec.arguments[-1].rest:
-        return Place(start, prefix, kind=spec.arguments[-1].kind, usage=spec.usage)
-    return Place(start, prefix, words=options, usage=spec.usage)
+    words = [item for item in items if isinstance(item, Word)]
+    clauses = _clauses_begun(spec, words)
+    keywords = tuple(
+        keyword
+        for keyword, clause in spec.keywords.items()
+        if clause.name not in {item.name for item in clauses}
+    )
+    further = _beginning(keywords, prefix) + options
+    if clauses:
+        # a value out of a list can be offered only while none of its words is typed
+        kind = clauses[-1].kind if words[-1].text.lower() in clauses[-1].begins_with else None
+        return Place(start, prefix, kind=kind, words=() if kind else further, usage=spec.usage)
+    position = len(words) - sum(isinstance(item, Flag) for item in items)
+    if position >= len(spec.arguments) and not (spec.arguments and spec.arguments[-1].rest):
+        return Place(start, prefix, words=further, usage=spec.usage)
+    argument = spec.arguments[min(position, len(spec.arguments) - 1)]
+    shown = argument.choices if argument.required else argument.choices + keywords
+    return Place(start, prefix, kind=argument.kind, words=_beginning(shown, prefix), usage=spec.usage)
+
+
+def _clauses_begun(spec: CommandSpec, words: list[Word]) -> list[Clause]:
+    needed = sum(argument.required for argument in spec.arguments)
+    return [
+        spec.keywords[word.text.lower()]
+        for word in words[needed:]
+        if word.text.lower() in spec.keywords and not word.quoted
+    ]
 
 
 def _beginning(words: tuple[str, ...], prefix: str) -> tuple[str, ...]:

@@ -37,9 +37,28 @@ class WordProblem(ValueError):
     Attributes:
         code: stable code for programs.
         replacement: what to put in the word's place so that the line is understood, where that is certain.
+        alternatives: what to put there instead, where several things may have been meant.
+        start: where in the text the fault lies, for an argument of several words; its beginning otherwise.
+        length: characters at fault; all of the text where it is not said.
     """
 
-    def __init__(self, code: str, message: str, replacement: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        replacement: str | None = None,
+        alternatives: tuple[str, ...] = (),
+        start: int = 0,
+        length: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.replacement = replacement
+        self.alternatives = alternatives
+        self.start = start
+        self.length = length
+
+    @property
+    def replacements(self) -> tuple[str, ...]:
+        """All that could stand in the word's place."""
+        return (self.replacement, *self.alternatives) if self.replacement else self.alternatives

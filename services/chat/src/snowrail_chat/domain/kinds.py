@@ -1,22 +1,27 @@
 """Kinds of arguments: how each is recognised, read, and written back."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
 from snowrail_chain.addresses import AddressError, MissingChecksum, NotAnAddress, parse_address
-from snowrail_chat.domain import amounts
+from snowrail_chat.domain import amounts, subjects
+from snowrail_chat.domain.conditions import read_condition
 from snowrail_chat.domain.errors import WordProblem
+from snowrail_chat.domain.nearness import nearest
+from snowrail_chat.domain.recurrences import read_recurrence
+from snowrail_chat.domain.times import read_date, read_moment
 from snowrail_chat.domain.values import (
     Amount,
     ContactName,
     Count,
     Currency,
+    Day,
     Handle,
     IdPrefix,
+    QuietHours,
     Recipient,
     Signature,
     Topic,
@@ -31,6 +36,7 @@ _ID = re.compile(r"#?([0-9A-Fa-f]{4,32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-
 _SIGNATURE = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 _HEX_DIGITS = re.compile(r"[0-9a-fA-F]*")
 _COUNT = re.compile(r"[1-9][0-9]{0,3}")
+_SYMBOL_LIKE = re.compile(r"[A-Z][A-Z0-9]{1,5}")
 _ADDRESS_DIGITS = 40
 _SIGNATURE_DIGITS = 130
 
@@ -47,6 +53,22 @@ class Kind(StrEnum):
     SIGNATURE = "signature"
     COUNT = "count"
     TOPIC = "topic"
+    CHOICE = "choice"
+    MOMENT = "moment"
+    CONDITION = "condition"
+    RECURRENCE = "recurrence"
+    DATE = "date"
+    TIMES = "times"
+    TEMPLATE = "template"
+    PAYMENTS = "payments"
+    MEMO = "memo"
+    CODE = "code"
+    ZONE = "zone"
+    FIAT = "fiat"
+    PRICE = "price"
+    QUIET_HOURS = "quiet_hours"
+    ALERT = "alert"
+    DEVICE = "device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +98,6 @@ class Reading:
     fits: Callable[[str, Vocabulary], bool]
     read: Callable[[str, Vocabulary], Value]
     show: Callable[[Any], str]
-
-
-def nearest(word: str, choices: Sequence[str]) -> str | None:
-    """Return the choice that a mistyped word most likely meant."""
-    found = get_close_matches(word, choices, n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 def read_handle(text: str) -> Handle:
@@ -116,13 +132,13 @@ def read_address(text: str) -> WalletAddress:
 
 def read_contact_name(text: str) -> ContactName:
     """Return the contact a word names. Raises WordProblem."""
-    if not text.strip() or text != text.strip() or len(text) > MAX_NAME_CHARACTERS:
+    if not text.strip() or text != text.strip() or len(text) > MAX_NAME_CHARACTERS or not text.isprintable():
         raise WordProblem(
             "name_malformed",
-            f"A contact's name has 1 to {MAX_NAME_CHARACTERS} characters and no outer spaces.",
+            f"A name has 1 to {MAX_NAME_CHARACTERS} characters and no outer spaces.",
         )
     if text.startswith("@") or text.lower().startswith("0x"):
-        raise WordProblem("name_malformed", "A contact's name starts neither with @ nor with 0x.")
+        raise WordProblem("name_malformed", "A name starts neither with @ nor with 0x.")
     return ContactName(text)
 
 
@@ -173,6 +189,12 @@ def _read_currency(text: str, vocabulary: Vocabulary) -> Value:
     )
 
 
+def _fits_currency(text: str, vocabulary: Vocabulary) -> bool:
+    """Whether a word is, or may have been meant as, a currency: it is then never taken for anything else."""
+    known = text.upper() in vocabulary.currencies or _SYMBOL_LIKE.fullmatch(text) is not None
+    return known or nearest(text.upper(), vocabulary.currencies) is not None
+
+
 def _read_id(text: str, _: Vocabulary) -> Value:
     match = _ID.fullmatch(text)
     if match is None:
@@ -206,6 +228,18 @@ def _read_count(text: str, _: Vocabulary) -> Value:
     return Count(int(text))
 
 
+def _show_quiet_hours(value: QuietHours) -> str:
+    return "off" if value.starts_at is None else f"{value.starts_at:%H:%M} {value.ends_at:%H:%M}"
+
+
+def _read_name(text: str, _: Vocabulary) -> Value:
+    return read_contact_name(text)
+
+
+def _fits_id(text: str, _: Vocabulary) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
 def _always(_: str, __: Vocabulary) -> bool:
     return True
 
@@ -215,9 +249,7 @@ READINGS: dict[Kind, Reading] = {
         "@name, 0x address or the name of a saved contact", _always, _read_recipient, _show_recipient
     ),
     Kind.PAYEE: Reading("@name or 0x address", _always, _read_payee, _show_recipient),
-    Kind.CONTACT: Reading(
-        "name of a contact", _always, lambda text, _: read_contact_name(text), lambda value: value.name
-    ),
+    Kind.CONTACT: Reading("name of a contact", _always, _read_name, lambda value: value.name),
     Kind.AMOUNT: Reading(
         "positive plain decimal such as 12.5",
         _always,
@@ -226,13 +258,13 @@ READINGS: dict[Kind, Reading] = {
     ),
     Kind.CURRENCY: Reading(
         "symbol of a configured token",
-        lambda text, vocabulary: text.upper() in vocabulary.currencies,
+        _fits_currency,
         _read_currency,
         lambda value: value.symbol,
     ),
     Kind.INTENT: Reading(
         "id of a payment, its first 8 digits or all of it",
-        lambda text, _: _ID.fullmatch(text) is not None,
+        _fits_id,
         _read_id,
         lambda value: value.digits,
     ),
@@ -254,5 +286,74 @@ READINGS: dict[Kind, Reading] = {
         lambda text, _: Topic(text.lower().lstrip("/")),
         lambda value: value.name,
     ),
+    Kind.MOMENT: Reading(
+        "time such as 'at 2026-12-25 14:00', 'at tomorrow 9am', 'at friday 18:00' or 'in 2 hours'",
+        _always,
+        lambda text, _: read_moment(text),
+        str,
+    ),
+    Kind.CONDITION: Reading(
+        "condition such as 'if CRO < 0.10' or 'if gas < 5000 gwei'",
+        _always,
+        lambda text, vocabulary: read_condition(text, vocabulary.currencies),
+        str,
+    ),
+    Kind.RECURRENCE: Reading(
+        "'every day at 9:00', 'every friday at 18:00', 'every 2 months on 31 at 9:00' or 'cron 0 9 * * 1'",
+        _always,
+        lambda text, _: read_recurrence(text),
+        str,
+    ),
+    Kind.DATE: Reading(
+        "date such as 2026-12-25",
+        _always,
+        lambda text, _: Day(read_date(text)),
+        lambda value: value.date.isoformat(),
+    ),
+    Kind.TIMES: Reading(
+        "count such as 12 times",
+        _always,
+        lambda text, _: subjects.read_times(text),
+        lambda value: f"{value.number} times",
+    ),
+    Kind.TEMPLATE: Reading("name of a template", _always, _read_name, lambda value: value.name),
+    Kind.MEMO: Reading(
+        "note for whoever pays",
+        _always,
+        lambda text, _: subjects.read_memo(text),
+        lambda value: value.text,
+    ),
+    Kind.CODE: Reading(
+        "link of a payment request, or the letters at its end",
+        _always,
+        lambda text, _: subjects.read_code(text),
+        lambda value: value.code,
+    ),
+    Kind.ZONE: Reading(
+        "IANA name such as Europe/Berlin",
+        _always,
+        lambda text, _: subjects.read_zone(text),
+        lambda value: value.name,
+    ),
+    Kind.FIAT: Reading(
+        "three letters such as USD",
+        _always,
+        lambda text, _: subjects.read_fiat(text),
+        lambda value: value.code,
+    ),
+    Kind.PRICE: Reading(
+        "price of one token such as 0.10",
+        _always,
+        lambda text, _: subjects.read_price(text),
+        lambda value: value.text,
+    ),
+    Kind.QUIET_HOURS: Reading(
+        "begin and end such as 22:00 07:00, or off",
+        _always,
+        lambda text, _: subjects.read_quiet_hours(text),
+        _show_quiet_hours,
+    ),
+    Kind.ALERT: Reading("id of an alert", _fits_id, _read_id, lambda value: value.digits),
+    Kind.DEVICE: Reading("id of a device", _fits_id, _read_id, lambda value: value.digits),
 }
-"""How arguments of each kind are treated."""
+"""How arguments of each kind are treated; choices and sets of payments are read by `commands`."""

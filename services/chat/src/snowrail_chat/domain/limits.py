@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from snowrail_chat.domain.registry import RateLimit
+from snowrail_chat.domain.specs import RateLimit
 
 
 @dataclass(frozen=True, slots=True)

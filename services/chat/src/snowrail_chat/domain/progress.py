@@ -10,6 +10,8 @@ AWAITING_COVER = frozenset({"awaiting_funds", "awaiting_approval"})
 """States of an authorised intent that lacks money in the wallet, or an allowance of the escrow."""
 ENDED_INTENT = frozenset({"cancelled", "expired", "failed"})
 """States of an intent after which it does not execute any more, apart from having been paid."""
+ENDED_PAYMENT = frozenset({"succeeded", "failed", "blocked", "cancelled"})
+"""States of a payment that does not go on."""
 COMPLETED = "completed"
 OPEN_INTENT = UNAUTHORISED | AWAITING_COVER | {"armed", "due", "delayed"}
 """States of an intent that may still execute."""

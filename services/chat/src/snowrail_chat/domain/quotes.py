@@ -1,8 +1,9 @@
 """Amounts with their symbols and what they are worth, from the configured chains and the known prices."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from snowrail_chain.config import ChainConfig, ChainRegistry, InvalidTokenId, UnknownChain, UnknownToken
 from snowrail_chat.domain.amounts import show_amount
@@ -24,6 +25,14 @@ def token_of(chains: ChainRegistry, token_id: str) -> Token | None:
     return Token(chain.chain_id, token.address, token.symbol, token.decimals)
 
 
+def zone_of(name: str) -> ZoneInfo:
+    """Return a time zone, UTC where its name is not known here."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
 @dataclass(frozen=True, slots=True)
 class Quotes:
     """What is needed to show amounts at a time.
@@ -33,6 +42,7 @@ class Quotes:
         prices: by symbol, in the currency of the display.
         gas_prices: wei by chain, where a recent one is known.
         fresh: up to which age a price is shown without a remark.
+        zone: in which times are shown.
     """
 
     chains: ChainRegistry
@@ -41,6 +51,11 @@ class Quotes:
     gas_prices: Mapping[int, int]
     now: datetime
     fresh: timedelta
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+
+    def moment(self, at: datetime) -> str:
+        """Return a time for people, in their time zone."""
+        return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M:%S} {self.zone.key}"
 
     def token(self, token_id: str) -> Token | None:
         """Return a token by its name on the wire; None when it is no longer configured."""

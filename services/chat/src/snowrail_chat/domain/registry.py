@@ -1,92 +1,9 @@
 """The one list of commands: parsing, permissions, limits, help, autocomplete and documents follow from it."""
 
-from dataclasses import dataclass
+from typing import Literal
 
-from snowrail_chat.domain.kinds import READINGS, Kind
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """At most `count` per `seconds`, per user."""
-
-    count: int
-    seconds: int
-
-    def __str__(self) -> str:
-        minutes, rest = divmod(self.seconds, 60)
-        if rest:
-            return f"{self.count} in {self.seconds} s"
-        return f"{self.count} per minute" if minutes == 1 else f"{self.count} in {minutes} minutes"
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One position of a command.
-
-    Attributes:
-        help: what it means, as the end of a sentence.
-        rest: takes all words that are left.
-    """
-
-    name: str
-    kind: Kind
-    help: str
-    required: bool = True
-    rest: bool = False
-
-    @property
-    def usage(self) -> str:
-        """How it stands in a usage line."""
-        return f"<{self.name}>" if self.required else f"[{self.name}]"
-
-    @property
-    def description(self) -> str:
-        """Its meaning and what to type."""
-        return f"{self.help}: {READINGS[self.kind].description}"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A flag with a value out of a few, such as `--acknowledge duplicate`; it may be repeated."""
-
-    name: str
-    values: tuple[str, ...]
-    help: str
-
-    @property
-    def usage(self) -> str:
-        """How it stands in a usage line."""
-        return f"[--{self.name} {'|'.join(self.values)}]"
-
-
-@dataclass(frozen=True, slots=True)
-class CommandSpec:
-    """A command.
-
-    Attributes:
-        name: one word, or two for a command with parts, such as `contacts add`.
-        summary: what it does, one sentence.
-        roles: any of these may use it.
-        limit: how often a user may; None where only the limit on messages holds.
-        aliases: other names.
-    """
-
-    name: str
-    summary: str
-    arguments: tuple[Argument, ...] = ()
-    options: tuple[Option, ...] = ()
-    roles: frozenset[str] = frozenset({"user"})
-    limit: RateLimit | None = None
-    examples: tuple[str, ...] = ()
-    details: str = ""
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def usage(self) -> str:
-        """The usage line."""
-        parts = [f"/{self.name}", *(item.usage for item in self.arguments)]
-        return " ".join([*parts, *(item.usage for item in self.options)])
-
+from snowrail_chat.domain.kinds import Kind
+from snowrail_chat.domain.specs import Argument, Clause, CommandSpec, Option, Question, RateLimit
 
 MESSAGE_LIMIT = RateLimit(50, 60)
 """How many lines a user may send, whatever they are."""
@@ -99,6 +16,34 @@ _DUPLICATE = "duplicate"
 ACKNOWLEDGEMENTS = {_DUPLICATE: "duplicate_payment", _LOOKALIKE: "lookalike_address"}
 """Warnings by the word that acknowledges them."""
 
+MISSED: dict[str, Literal["skip", "run_once", "run_all"]] = {
+    "skip": "skip",
+    "once": "run_once",
+    "all": "run_all",
+}
+"""What may become of missed payments of a recurring one, by the word that says so."""
+
+ALL = "all"
+NOTIFICATION_TYPES = (
+    "payment_received",
+    "payment_sent",
+    "deposit_confirmed",
+    "withdrawal_ready",
+    "intent_funded",
+    "intent_executed",
+    "intent_delayed",
+    "batch_progress",
+    "batch_complete",
+    "transaction_pending",
+    "transaction_confirmed",
+    "transaction_failed",
+    "low_balance",
+    "price_alert",
+    "security_alert",
+    "weekly_summary",
+)
+NOTIFICATION_CHANNELS = ("in_app", "email", "telegram", "web_push")
+
 COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
         name="pay",
@@ -108,6 +53,10 @@ COMMANDS: tuple[CommandSpec, ...] = (
             Argument("amount", Kind.AMOUNT, "how much"),
             Argument("currency", Kind.CURRENCY, "in which token, CRO if left out", required=False),
         ),
+        clauses=(
+            Clause("at", Kind.MOMENT, "at <time>", "when it is paid, at once if left out", ("at", "in")),
+            Clause("if", Kind.CONDITION, "if <condition>", "what must hold before it is paid"),
+        ),
         options=(
             Option(
                 ACKNOWLEDGE,
@@ -116,8 +65,17 @@ COMMANDS: tuple[CommandSpec, ...] = (
             ),
         ),
         limit=RateLimit(10, 60),
-        examples=("/pay @alice 100 CRO", '/pay "Rent account" 1250.50 USDC'),
-        details="The card shows what will happen and what it costs, and asks for your signature.",
+        examples=(
+            "/pay @alice 100 CRO",
+            '/pay "Rent account" 1250.50 USDC',
+            "/pay @alice 100 CRO at tomorrow 9am",
+            "/pay @alice 100 CRO if CRO < 0.10",
+            "/pay @alice 100 CRO in 2 hours if gas < 5000 gwei",
+        ),
+        details="The card shows what will happen and what it costs, and asks for your signature. Times are "
+        "those of your time zone, which /settings shows: a time alone is the next such moment, a day of the "
+        "week the nearest one still ahead; a time that the clocks leap over or show twice is refused. Hours "
+        "and minutes of `in` are elapsed time, days and weeks keep the time of the clock.",
     ),
     CommandSpec(
         name="confirm",
@@ -132,9 +90,12 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
         name="cancel",
         summary="Stop a payment before it executes.",
-        arguments=(_INTENT,),
-        examples=("/cancel 1a2b3c4d",),
-        details="What is funded or signed already may need a cancellation on chain, which the card offers.",
+        arguments=(
+            Argument("id", Kind.INTENT, "the payment; without it, the dialogue you are in", required=False),
+        ),
+        examples=("/cancel 1a2b3c4d", "/cancel"),
+        details="What is funded or signed already may need a cancellation on chain, which the card offers. "
+        "Alone, it leaves the dialogue you are in.",
     ),
     CommandSpec(
         name="preview",
@@ -197,6 +158,226 @@ COMMANDS: tuple[CommandSpec, ...] = (
         summary="Forget a saved contact.",
         arguments=(Argument("name", Kind.CONTACT, "which one"),),
         examples=("/contacts remove alice",),
+    ),
+    CommandSpec(
+        name="schedule list",
+        summary="Show the payments that wait for their time or their condition.",
+        examples=("/schedule list",),
+        aliases=("schedule",),
+    ),
+    CommandSpec(
+        name="recurring setup",
+        summary="Prepare a payment that repeats; one signature covers all of it.",
+        arguments=(
+            Argument("to", Kind.RECIPIENT, "who is paid"),
+            Argument("amount", Kind.AMOUNT, "how much each time"),
+            Argument("currency", Kind.CURRENCY, "in which token, CRO if left out", required=False),
+        ),
+        clauses=(
+            Clause(
+                "every",
+                Kind.RECURRENCE,
+                "every … at <time>",
+                "how often",
+                ("every", "daily", "weekly", "monthly", "cron"),
+                required=True,
+            ),
+            Clause("from", Kind.DATE, "from <date>", "the first day, today if left out"),
+            Clause("until", Kind.DATE, "until <date>", "the last day"),
+            Clause("for", Kind.TIMES, "for <n> times", "how often at most"),
+        ),
+        options=(
+            Option("missed", tuple(MISSED), "what becomes of a payment that could not be made in time"),
+            Option(
+                ACKNOWLEDGE,
+                (_DUPLICATE, _LOOKALIKE),
+                "go on although the payment or the address resembles one you know",
+            ),
+        ),
+        limit=RateLimit(10, 60),
+        examples=(
+            "/recurring setup @alice 100 CRO every month on 1 at 9:00 for 12 times",
+            "/recurring setup @alice 20 USDC every friday at 18:00 until 2027-12-31",
+            "/recurring setup @alice 5 CRO every 2 days at 8am from 2027-01-01 for 30 times --missed once",
+            "/recurring setup @alice 5 CRO cron 0 9 * * 1",
+        ),
+        details="Sent without all it needs, it asks for the rest. Times are those of your time zone; a day "
+        "that a month lacks is its last one.",
+        questions=(
+            Question("to", "Who is paid? Type @name, an address or the name of a contact."),
+            Question("amount", "How much each time? Type a number, such as 12.5."),
+            Question("currency", "In which token? Type its symbol, or skip for the usual one."),
+            Question("every", "How often? Such as: every month on 1 at 9:00, every friday at 18:00."),
+            Question("for", "How many times? Type a number, or skip for no such limit."),
+            Question("until", "Until which day? Type a date such as 2027-12-31, or skip for no last day."),
+        ),
+    ),
+    CommandSpec(
+        name="recurring list",
+        summary="Show the payments that repeat, with their next run and last result.",
+        examples=("/recurring list",),
+        aliases=("recurring",),
+    ),
+    CommandSpec(
+        name="recurring pause",
+        summary="Hold a payment back until you resume it.",
+        arguments=(_INTENT,),
+        examples=("/recurring pause 1a2b3c4d",),
+    ),
+    CommandSpec(
+        name="recurring resume",
+        summary="Let a payment that is held back go on.",
+        arguments=(_INTENT,),
+        examples=("/recurring resume 1a2b3c4d",),
+    ),
+    CommandSpec(
+        name="recurring cancel",
+        summary="Stop a payment that repeats for good.",
+        arguments=(_INTENT,),
+        examples=("/recurring cancel 1a2b3c4d",),
+    ),
+    CommandSpec(
+        name="template save",
+        summary="Keep a set of payments under a name, such as a payroll.",
+        arguments=(
+            Argument("name", Kind.TEMPLATE, "what you call it"),
+            Argument("payments", Kind.PAYMENTS, "who is paid what", rest=True),
+        ),
+        examples=("/template save payroll @alice 100 CRO; @bob 50 USDC",),
+        details="Sent without payments, it asks for them one by one. A set of the same name is replaced.",
+        questions=(
+            Question("name", "What do you call it?"),
+            Question("payments", "Whom does it pay? Type for example: @alice 100 CRO"),
+        ),
+    ),
+    CommandSpec(
+        name="template list",
+        summary="Show your sets of payments.",
+        examples=("/template list",),
+        aliases=("template",),
+    ),
+    CommandSpec(
+        name="template run",
+        summary="Prepare every payment of a set; your wallet signs each.",
+        arguments=(Argument("name", Kind.TEMPLATE, "which one"),),
+        options=(
+            Option(
+                ACKNOWLEDGE,
+                (_DUPLICATE, _LOOKALIKE),
+                "go on although payments or addresses resemble ones you know",
+            ),
+        ),
+        limit=RateLimit(5, 60),
+        examples=("/template run payroll",),
+        details="A line that is sent twice by a bad connection runs it once.",
+    ),
+    CommandSpec(
+        name="template delete",
+        summary="Forget a set of payments.",
+        arguments=(Argument("name", Kind.TEMPLATE, "which one"),),
+        examples=("/template delete payroll",),
+    ),
+    CommandSpec(
+        name="request",
+        summary="Ask for a payment: makes a link and a QR code for whoever pays you.",
+        arguments=(
+            Argument("amount", Kind.AMOUNT, "how much"),
+            Argument("currency", Kind.CURRENCY, "in which token, CRO if left out", required=False),
+            Argument("memo", Kind.MEMO, "what it is for", required=False, rest=True),
+        ),
+        limit=RateLimit(10, 60),
+        examples=("/request 25 USDC Dinner on Friday", "/request 100"),
+        details="Whoever opens the link gets the payment to you prepared and signs it with their own wallet.",
+    ),
+    CommandSpec(
+        name="requests",
+        summary="Show what you asked for and who has not expired yet.",
+        examples=("/requests",),
+        aliases=("requests list",),
+    ),
+    CommandSpec(
+        name="requests open",
+        summary="Show a payment that somebody asks you for, ready to be prepared.",
+        arguments=(Argument("link", Kind.CODE, "the link or code you were given"),),
+        examples=("/requests open abcdefghij23",),
+    ),
+    CommandSpec(
+        name="alert",
+        summary="Tell you once when a price passes a mark.",
+        arguments=(
+            Argument("token", Kind.CURRENCY, "which token"),
+            Argument("side", Kind.CHOICE, "on which side of the mark", choices=("above", "below")),
+            Argument("price", Kind.PRICE, "the mark, in US dollars"),
+        ),
+        limit=RateLimit(10, 60),
+        examples=("/alert CRO above 0.25", "/alert CRO below 0.10"),
+    ),
+    CommandSpec(
+        name="alerts",
+        summary="Show your price alerts.",
+        examples=("/alerts",),
+        aliases=("alerts list",),
+    ),
+    CommandSpec(
+        name="alerts delete",
+        summary="Forget a price alert.",
+        arguments=(Argument("id", Kind.ALERT, "which one"),),
+        examples=("/alerts delete 1a2b3c4d",),
+    ),
+    CommandSpec(
+        name="notifications",
+        summary="Show what you are told, where, and when not.",
+        examples=("/notifications",),
+        aliases=("notifications list",),
+    ),
+    CommandSpec(
+        name="notifications set",
+        summary="Turn a type of notification on or off on a channel.",
+        arguments=(
+            Argument("type", Kind.CHOICE, "which", choices=(ALL, *NOTIFICATION_TYPES)),
+            Argument("channel", Kind.CHOICE, "where", choices=(ALL, *NOTIFICATION_CHANNELS)),
+            Argument("state", Kind.CHOICE, "whether you are told", choices=("on", "off")),
+        ),
+        examples=("/notifications set payment_received email on", "/notifications set all telegram off"),
+    ),
+    CommandSpec(
+        name="notifications quiet",
+        summary="Say when you are not to be disturbed; critical notifications come all the same.",
+        arguments=(Argument("hours", Kind.QUIET_HOURS, "from when to when, in your time zone", rest=True),),
+        examples=("/notifications quiet 22:00 07:00", "/notifications quiet off"),
+    ),
+    CommandSpec(
+        name="device approve",
+        summary="Say that a sign-in from a new device was your own.",
+        arguments=(Argument("id", Kind.DEVICE, "the device"),),
+        limit=RateLimit(10, 60),
+        examples=("/device approve 1a2b3c4d-0000-4000-8000-0123456789ab",),
+        details="Send it from a device that was approved before.",
+    ),
+    CommandSpec(
+        name="device deny",
+        summary="Say that a sign-in was not your own: the device is signed out at once.",
+        arguments=(Argument("id", Kind.DEVICE, "the device"),),
+        limit=RateLimit(10, 60),
+        examples=("/device deny 1a2b3c4d-0000-4000-8000-0123456789ab",),
+    ),
+    CommandSpec(
+        name="settings",
+        summary="Show your time zone and the currency that amounts are valued in.",
+        examples=("/settings",),
+        aliases=("settings list",),
+    ),
+    CommandSpec(
+        name="settings zone",
+        summary="Set the time zone in which you read and type times.",
+        arguments=(Argument("zone", Kind.ZONE, "which one"),),
+        examples=("/settings zone Europe/Berlin",),
+    ),
+    CommandSpec(
+        name="settings currency",
+        summary="Set the currency that amounts are valued in.",
+        arguments=(Argument("currency", Kind.FIAT, "which one, if prices are known in it"),),
+        examples=("/settings currency USD",),
     ),
     CommandSpec(
         name="help",

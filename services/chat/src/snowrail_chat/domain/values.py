@@ -1,7 +1,12 @@
 """What the arguments of a command can be."""
 
 from dataclasses import dataclass
+from datetime import date, time
 from uuid import UUID
+
+from snowrail_chat.domain.conditions import Condition
+from snowrail_chat.domain.recurrences import Recurrence
+from snowrail_chat.domain.times import Moment
 
 SHORT_ID_DIGITS = 8
 """Hexadecimal digits of an id that are shown to people."""
@@ -86,8 +91,103 @@ class Topic:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One word out of a few, in lower case."""
+
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A date of the user's calendar."""
+
+    date: date
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """A note, as typed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Code of a payment request."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """IANA name of a time zone."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fiat:
+    """Three letters of a currency that prices are shown in."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPrice:
+    """Price of one whole token: a positive plain decimal as typed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """When a user is not to be disturbed, in their time zone; both None for never."""
+
+    starts_at: time | None
+    ends_at: time | None
+
+
 Recipient = Handle | WalletAddress | ContactName
-Value = Recipient | Amount | Currency | IdPrefix | Signature | Count | Topic
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRow:
+    """One payment of a set."""
+
+    to: Recipient
+    amount: Amount
+    currency: Currency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRows:
+    """A set of payments."""
+
+    rows: tuple[PaymentRow, ...]
+
+
+Value = (
+    Recipient
+    | Amount
+    | Choice
+    | Code
+    | Condition
+    | Count
+    | Currency
+    | Day
+    | Fiat
+    | IdPrefix
+    | Memo
+    | Moment
+    | PaymentRows
+    | QuietHours
+    | Recurrence
+    | Signature
+    | Topic
+    | UnitPrice
+    | Zone
+)
 
 
 def short_id(identifier: UUID) -> str:

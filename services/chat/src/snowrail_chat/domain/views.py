@@ -1,13 +1,16 @@
 """What this service knows of intents and payments, folded from their events."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from snowrail_chat.domain.progress import PaymentState, Standing, standing
+from pydantic import BaseModel, ConfigDict
+
+from snowrail_chat.domain.progress import ENDED_PAYMENT, OPEN_INTENT, PaymentState, Standing, standing
 from snowrail_events.fields import OrderTerms
-from snowrail_events.parts import UnsignedTransaction
+from snowrail_events.parts import IntentCondition, IntentRecurrence, UnsignedTransaction
 
 TYPED_DATA = "typed_data"
 
@@ -48,7 +51,27 @@ class PaymentView:
         return PaymentState(self.status, self.step, self.tx_hash is not None)
 
 
-@dataclass(frozen=True, slots=True)
+class Plan(BaseModel):
+    """How a payment that waits or repeats goes on.
+
+    Attributes:
+        paused: held back until it is resumed.
+        next_run_at: when the next occurrence is due; None for at once, and when none is left.
+        last_result: how the last occurrence ended.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    paused: bool | None = None
+    next_run_at: datetime | None = None
+    occurrences_total: int | None = None
+    occurrences_paid: int | None = None
+    occurrences_missed: int | None = None
+    last_result: str | None = None
+    last_result_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class IntentView:
     """One intent, with its latest payment.
 
@@ -91,6 +114,9 @@ class IntentView:
     card_version: int
     is_new_payee: bool
     payment: PaymentView | None
+    condition: IntentCondition | None = None
+    recurrence: IntentRecurrence | None = None
+    plan: Plan = field(default_factory=Plan)
 
     @property
     def by_signature(self) -> bool:
@@ -102,15 +128,22 @@ class IntentView:
         """Whether the order at hand is the one the intent still stands for."""
         return self.order_hash == self.order_terms_hash
 
-    @property
+    @cached_property
     def standing(self) -> Standing:
         """Where it stands for its payer."""
         return standing(
             self.status,
             self.by_signature,
             self.approval is not None,
-            None if self.payment is None else self.payment.state,
+            None if self.payment is None or self._goes_on else self.payment.state,
         )
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the latest payment is over and another one follows."""
+        assert self.payment is not None, "only asked where there is one"
+        ended = self.payment.status in ENDED_PAYMENT
+        return self.recurrence is not None and self.status in OPEN_INTENT and ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +173,50 @@ class Contact:
     name: str
     address: str
     handle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserSettings:
+    """What holds for a user.
+
+    Attributes:
+        time_zone: IANA name; the one of the account where nothing was set here.
+        currency: in which amounts are valued; None for the platform's.
+    """
+
+    time_zone: str = "UTC"
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A mark for a price."""
+
+    alert_id: UUID
+    user_id: UUID
+    version: int
+    status: str
+    symbol: str
+    currency: str
+    comparison: str
+    price: str
+    fired_price: str | None
+    changed_at: datetime
+
+
+def condition_part(values: dict[str, Any] | None) -> IntentCondition | None:
+    """Return a condition as it was stored; None for none."""
+    return None if values is None else IntentCondition.model_validate(values)
+
+
+def recurrence_part(values: dict[str, Any] | None) -> IntentRecurrence | None:
+    """Return a recurrence as it was stored; None for none."""
+    return None if values is None else IntentRecurrence.model_validate(values)
+
+
+def plan_of(values: dict[str, Any]) -> Plan:
+    """Return a plan as it was stored."""
+    return Plan.model_validate(values)
 
 
 def part(values: dict[str, Any] | None) -> UnsignedTransaction | None:

@@ -1,7 +1,7 @@
 """The grammar of a line: a command name, then words, quoted strings and flags."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lark import Lark, Token, Tree
@@ -21,9 +21,13 @@ _SPACE: /\s+/
 """Phones turn `"` into `“ ”` and `--` into `—` while one types, so both forms are read."""
 
 _PARSER = Lark(_GRAMMAR, parser="lalr", lexer="contextual")
+NOT_A_COMMAND = "not_a_command"
+"""Code of the error of a line without a slash."""
 _ESCAPED = re.compile(r'\\(["\\])')
 _PLAIN_WORD = re.compile(r'[^\s"“”]+')
 _FLAG_LIKE = re.compile(r"(?:--|—)[A-Za-z]")
+SEPARATOR = ";"
+"""Ends one payment of a set."""
 _QUOTES = '"“”'
 
 
@@ -35,11 +39,34 @@ class Word:
         text: its content, without quotes and escapes.
         column: offset in the line, from zero.
         length: characters it takes in the line, quotes included.
+        quoted: whether it stood in quotes; such a word is never a keyword.
+        pieces: the words it was joined of, for an argument of several words.
     """
 
     text: str
     column: int
     length: int
+    quoted: bool = False
+    pieces: tuple["Word", ...] = ()
+
+    def part(self, start: int, length: int | None) -> "Word":
+        """Return the word of the line that holds a stretch of this one's text."""
+        if not self.pieces or length is None:
+            return self
+        if start >= len(self.text):
+            return Word("", self.column + self.length, 0)
+        end = start + max(length, 1)
+        found = [piece for begin, piece in self._placed() if begin < end and start <= begin + len(piece.text)]
+        last = found[-1]
+        return Word(self.text[start:end], found[0].column, last.column + last.length - found[0].column)
+
+    def _placed(self) -> list[tuple[int, "Word"]]:
+        placed: list[tuple[int, Word]] = []
+        begin = 0
+        for piece in self.pieces:
+            placed.append((begin, piece))
+            begin += len(piece.text) + 1
+        return placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +95,7 @@ def read_line(text: str) -> Line:
     """
     if not text.lstrip().startswith("/"):
         raise CommandError(
-            "not_a_command",
+            NOT_A_COMMAND,
             "Commands start with a slash, such as /pay @alice 100 CRO. Type /help to see them all.",
             len(text) - len(text.lstrip()),
             len(text.strip()),
@@ -81,12 +108,32 @@ def read_line(text: str) -> Line:
     return _line(text, tree)
 
 
-def quote(text: str) -> str:
-    """Return the text as one word of a line, quoted where it has to be."""
-    if _PLAIN_WORD.fullmatch(text) and not _FLAG_LIKE.match(text):
-        return text
+def quote(text: str, keywords: Collection[str] = ()) -> str:
+    """Return the text as one word of a line, quoted where it has to be.
+
+    Args:
+        keywords: words that would mean something else there without quotes.
+    """
+    is_plain = _PLAIN_WORD.fullmatch(text) and not _FLAG_LIKE.match(text) and not text.endswith(SEPARATOR)
+    return text if is_plain and text.lower() not in keywords else in_quotes(text)
+
+
+def in_quotes(text: str) -> str:
+    """Return the text as one quoted word of a line."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def join_words(words: Sequence[Word]) -> Word:
+    """Return words that follow one another as one."""
+    last = words[-1]
+    return Word(
+        " ".join(word.text for word in words),
+        words[0].column,
+        last.column + last.length - words[0].column,
+        quoted=len(words) == 1 and words[0].quoted,
+        pieces=tuple(words),
+    )
 
 
 def replace_word(line: str, word: Word, replacement: str) -> str:
@@ -153,7 +200,7 @@ def _word(token: Token) -> Word:
         content = content[1:-1]
         if token.startswith('"'):
             content = _ESCAPED.sub(r"\1", content)
-    return Word(content, _column(token), len(token))
+    return Word(content, _column(token), len(token), quoted=token.type == "QUOTED")
 
 
 def _column(token: Token) -> int:

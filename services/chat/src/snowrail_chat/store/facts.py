@@ -19,22 +19,34 @@ _OFFER_FIELDS = {
     "estimated_gas",
     "estimated_gas_price",
     "fee_payer",
+    "condition",
+    "recurrence",
+}
+_PLAN_FIELDS = {
+    "paused",
+    "next_run_at",
+    "occurrences_total",
+    "occurrences_paid",
+    "occurrences_missed",
+    "last_result",
+    "last_result_at",
 }
 
 _SAVE_CREATED = """
 INSERT INTO intent AS known (intent_id, user_id, version, status, reason, payer, recipient, recipient_label,
-                             token, amount, order_hash, expires_at, created_at, changed_at, offer)
+                             token, amount, order_hash, expires_at, created_at, changed_at, offer, plan)
 SELECT intent_id, user_id, version, status, reason, payer, recipient, recipient_label, token, amount,
-       order_hash, expires_at, changed_at, changed_at, offer
+       order_hash, expires_at, changed_at, changed_at, offer, plan
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::numeric[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::jsonb[])
+            $9::text[], $10::numeric[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::jsonb[],
+            $15::jsonb[])
      AS new (intent_id, user_id, version, status, reason, payer, recipient, recipient_label, token, amount,
-             order_hash, expires_at, changed_at, offer)
+             order_hash, expires_at, changed_at, offer, plan)
 ON CONFLICT (intent_id) DO UPDATE
 SET version = EXCLUDED.version, status = EXCLUDED.status, reason = EXCLUDED.reason,
     recipient = EXCLUDED.recipient, recipient_label = EXCLUDED.recipient_label, token = EXCLUDED.token,
     amount = EXCLUDED.amount, order_hash = EXCLUDED.order_hash, expires_at = EXCLUDED.expires_at,
-    changed_at = EXCLUDED.changed_at, offer = EXCLUDED.offer, next_step = NULL
+    changed_at = EXCLUDED.changed_at, offer = EXCLUDED.offer, next_step = NULL, plan = EXCLUDED.plan
 WHERE known.version < EXCLUDED.version
 """
 
@@ -42,11 +54,12 @@ _SAVE_UPDATED = """
 UPDATE intent SET version = new.version, status = new.status, reason = new.reason, recipient = new.recipient,
     recipient_label = new.recipient_label, token = new.token, amount = new.amount,
     order_hash = new.order_hash, expires_at = new.expires_at, changed_at = new.changed_at,
-    next_step = new.next_step, refunded = coalesce(new.refunded, intent.refunded)
+    next_step = new.next_step, refunded = coalesce(new.refunded, intent.refunded), plan = new.plan
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::numeric[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::jsonb[], $13::numeric[])
+            $8::numeric[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::jsonb[], $13::numeric[],
+            $14::jsonb[])
      AS new (intent_id, version, status, reason, recipient, recipient_label, token, amount, order_hash,
-             expires_at, changed_at, next_step, refunded)
+             expires_at, changed_at, next_step, refunded, plan)
 WHERE intent.intent_id = new.intent_id AND intent.version < new.version
 RETURNING intent.intent_id
 """
@@ -109,6 +122,7 @@ async def save_created(tx: Transaction, events: Sequence[IntentCreatedV1]) -> No
         [event.expires_at for event in events],
         [event.changed_at for event in events],
         [event.model_dump(mode="json", include=_OFFER_FIELDS) for event in events],
+        [event.model_dump(mode="json", include=_PLAN_FIELDS) for event in events],
     )
 
 
@@ -129,6 +143,7 @@ async def save_updated(tx: Transaction, events: Sequence[IntentUpdatedV1]) -> se
         [event.changed_at for event in events],
         [event.next_step.model_dump(mode="json") if event.next_step else None for event in events],
         [event.refunded for event in events],
+        [event.model_dump(mode="json", include=_PLAN_FIELDS) for event in events],
     )
     return {row["intent_id"] for row in rows}
 

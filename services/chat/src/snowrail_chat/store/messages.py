@@ -14,13 +14,17 @@ from snowrail_kit.unit_of_work import Transaction
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """A line as it is stored. `command` is its name in the registry, None when it could not be read."""
+    """A line as it is stored. `command` is its name in the registry, None when it could not be read.
+
+    `origin` is where it came over, and its answer goes too: `feed`, or a channel such as `telegram`.
+    """
 
     message_id: UUID
     user_id: UUID
     text: str
     command: str | None
     posted_at: datetime
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class StoredReply:
 
     Attributes:
         replaced_card_id: the card that stood there before; None when the line had no answer yet.
+        origin: where the line came over.
     """
 
     message_id: UUID
@@ -45,22 +50,28 @@ class StoredReply:
     user_id: UUID
     card_id: UUID
     replaced_card_id: UUID | None
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked of the intent service on behalf of a line.
+    """What was asked of another service on behalf of a line.
 
     Attributes:
-        command: `create`, `authorise` or `cancel`.
+        subject_id: the intent, alert, device or user it is about.
+        command: `create`, `authorise`, `cancel`, `pause` or `resume` of the intent service; `alert_create`,
+            `alert_delete`, `set_preference` or `set_quiet_hours` of notification; `device_approve` or
+            `device_deny` of accounts.
         line: the command as a line, to be repeated with an acknowledgement.
+        remark: what is added to the answer.
     """
 
     message_id: UUID
     user_id: UUID
-    intent_id: UUID
+    subject_id: UUID
     command: str
     line: str
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +80,23 @@ class Answered:
 
     Attributes:
         created, authorised, cancelled: intents that exist, are authorised, are cancelled.
+        paused, resumed: intents that are held back, or are not.
         requests: requests named in answers.
     """
 
     created: Sequence[UUID] = ()
     authorised: Sequence[UUID] = ()
     cancelled: Sequence[UUID] = ()
+    paused: Sequence[UUID] = ()
+    resumed: Sequence[UUID] = ()
     requests: Sequence[UUID] = ()
 
 
 _INSERT_LINES = """
-INSERT INTO message (message_id, user_id, author, command, text, posted_at, changed_at)
-SELECT message_id, user_id, 'user', command, text, least(posted_at, $6), $6
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
-     AS new (message_id, user_id, command, text, posted_at)
+INSERT INTO message (message_id, user_id, author, command, text, posted_at, origin, changed_at)
+SELECT message_id, user_id, 'user', command, text, least(posted_at, $7), origin, $7
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
+     AS new (message_id, user_id, command, text, posted_at, origin)
 ON CONFLICT (message_id) DO NOTHING
 RETURNING message_id
 """
@@ -91,15 +105,16 @@ _SAVE_REPLIES = """
 WITH before AS MATERIALIZED (
     SELECT in_reply_to, card_id FROM message WHERE in_reply_to = ANY($3::uuid[])
 ), saved AS (
-INSERT INTO message (message_id, user_id, author, in_reply_to, text, card_id, card, posted_at, changed_at)
-SELECT new.message_id, new.user_id, 'snowrail', new.in_reply_to, new.text, new.card_id, new.card,
+INSERT INTO message (message_id, user_id, author, in_reply_to, text, card_id, card, origin, posted_at,
+                     changed_at)
+SELECT new.message_id, new.user_id, 'snowrail', new.in_reply_to, new.text, new.card_id, new.card, line.origin,
        greatest($7, line.posted_at + interval '1 microsecond'), $7
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::jsonb[])
      AS new (message_id, user_id, in_reply_to, text, card_id, card)
 JOIN message AS line ON line.message_id = new.in_reply_to
 ON CONFLICT (in_reply_to) DO UPDATE
 SET text = EXCLUDED.text, card_id = EXCLUDED.card_id, card = EXCLUDED.card, changed_at = EXCLUDED.changed_at
-RETURNING message_id, in_reply_to, user_id, card_id
+RETURNING message_id, in_reply_to, user_id, card_id, origin
 )
 SELECT saved.*, before.card_id AS replaced_card_id FROM saved LEFT JOIN before USING (in_reply_to)
 """
@@ -108,22 +123,25 @@ _UPDATE_CARDS = """
 UPDATE message SET text = new.text, card = new.card, changed_at = $4
 FROM unnest($1::uuid[], $2::text[], $3::jsonb[]) AS new (card_id, text, card)
 WHERE message.card_id = new.card_id
-RETURNING message.message_id, message.in_reply_to, message.user_id, message.card_id, message.posted_at
+RETURNING message.message_id, message.in_reply_to, message.user_id, message.card_id, message.posted_at,
+          message.origin
 """
 
 _INSERT_REQUESTS = """
-INSERT INTO request (message_id, user_id, intent_id, command, line, requested_at)
-SELECT *, $6 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[])
+INSERT INTO request (message_id, user_id, subject_id, command, line, remark, requested_at)
+SELECT *, $7 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[])
 """
 
 _ANSWER_REQUESTS = """
-UPDATE request SET answered_at = $5
+UPDATE request SET answered_at = $7
 WHERE answered_at IS NULL AND (
-    (command = 'create' AND intent_id = ANY($1::uuid[]))
-    OR (command = 'authorise' AND intent_id = ANY($2::uuid[]))
-    OR (command = 'cancel' AND intent_id = ANY($3::uuid[]))
-    OR message_id = ANY($4::uuid[]))
-RETURNING message_id, user_id, intent_id, command, line, requested_at
+    (command = 'create' AND subject_id = ANY($1::uuid[]))
+    OR (command = 'authorise' AND subject_id = ANY($2::uuid[]))
+    OR (command = 'cancel' AND subject_id = ANY($3::uuid[]))
+    OR (command = 'pause' AND subject_id = ANY($4::uuid[]))
+    OR (command = 'resume' AND subject_id = ANY($5::uuid[]))
+    OR message_id = ANY($6::uuid[]))
+RETURNING message_id, user_id, subject_id, command, line, remark, requested_at
 """
 
 _CLAIM_WAITING = """
@@ -131,7 +149,7 @@ UPDATE request SET told_at = $1 WHERE message_id IN (
     SELECT message_id FROM request
     WHERE answered_at IS NULL AND told_at IS NULL AND requested_at < $2
     ORDER BY requested_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-RETURNING message_id, user_id, intent_id, command, line
+RETURNING message_id, user_id, subject_id, command, line, remark
 """
 
 
@@ -144,6 +162,7 @@ async def insert_lines(tx: Transaction, lines: Sequence[NewLine]) -> set[UUID]:
         [line.command for line in lines],
         [line.text for line in lines],
         [line.posted_at for line in lines],
+        [line.origin for line in lines],
         tx.now,
     )
     return {row["message_id"] for row in rows}
@@ -158,14 +177,19 @@ async def save_replies(tx: Transaction, replies: Sequence[Reply]) -> list[Stored
         [tx.ids.new() for _ in replies],
         [reply.user_id for reply in replies],
         [reply.in_reply_to for reply in replies],
-        [reply.card.to_text() for reply in replies],
+        [reply.card.text for reply in replies],
         [reply.card.card_id for reply in replies],
-        [reply.card.to_wire() for reply in replies],
+        [reply.card.wire for reply in replies],
         tx.now,
     )
     return [
         StoredReply(
-            row["message_id"], row["in_reply_to"], row["user_id"], row["card_id"], row["replaced_card_id"]
+            row["message_id"],
+            row["in_reply_to"],
+            row["user_id"],
+            row["card_id"],
+            row["replaced_card_id"],
+            row["origin"],
         )
         for row in rows
     ]
@@ -178,8 +202,8 @@ async def update_cards(tx: Transaction, cards: Sequence[Card]) -> list[StoredRep
     rows = await tx.fetch(
         _UPDATE_CARDS,
         [card.card_id for card in cards],
-        [card.to_text() for card in cards],
-        [card.to_wire() for card in cards],
+        [card.text for card in cards],
+        [card.wire for card in cards],
         tx.now,
     )
     latest: dict[UUID, Row] = {}
@@ -188,7 +212,14 @@ async def update_cards(tx: Transaction, cards: Sequence[Card]) -> list[StoredRep
         if known is None or known["posted_at"] < row["posted_at"]:
             latest[row["card_id"]] = row
     return [
-        StoredReply(row["message_id"], row["in_reply_to"], row["user_id"], row["card_id"], row["card_id"])
+        StoredReply(
+            row["message_id"],
+            row["in_reply_to"],
+            row["user_id"],
+            row["card_id"],
+            row["card_id"],
+            row["origin"],
+        )
         for row in latest.values()
     ]
 
@@ -201,9 +232,10 @@ async def insert_requests(tx: Transaction, requests: Sequence[Request]) -> None:
         _INSERT_REQUESTS,
         [request.message_id for request in requests],
         [request.user_id for request in requests],
-        [request.intent_id for request in requests],
+        [request.subject_id for request in requests],
         [request.command for request in requests],
         [request.line for request in requests],
+        [request.remark for request in requests],
         tx.now,
     )
 
@@ -215,6 +247,8 @@ async def answer_requests(tx: Transaction, answered: Answered) -> list[tuple[Req
         list(answered.created),
         list(answered.authorised),
         list(answered.cancelled),
+        list(answered.paused),
+        list(answered.resumed),
         list(answered.requests),
         tx.now,
     )
@@ -249,4 +283,6 @@ async def reply_to(tx: Transaction, message_id: UUID) -> dict[str, Any] | None:
 
 
 def _request(row: Row) -> Request:
-    return Request(row["message_id"], row["user_id"], row["intent_id"], row["command"], row["line"])
+    return Request(
+        row["message_id"], row["user_id"], row["subject_id"], row["command"], row["line"], row["remark"]
+    )

@@ -21,6 +21,7 @@ class Person:
     handle: str
     address: str
     changed_at: datetime
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,11 @@ class KnownAddress:
 
 
 _SAVE_PEOPLE = """
-INSERT INTO user_account AS known (user_id, handle, address, changed_at)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[])
+INSERT INTO user_account AS known (user_id, handle, address, changed_at, time_zone)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])
 ON CONFLICT (user_id) DO UPDATE
-SET handle = EXCLUDED.handle, address = EXCLUDED.address, changed_at = EXCLUDED.changed_at
+SET handle = EXCLUDED.handle, address = EXCLUDED.address, changed_at = EXCLUDED.changed_at,
+    time_zone = EXCLUDED.time_zone
 WHERE known.changed_at < EXCLUDED.changed_at
 """
 
@@ -97,6 +99,7 @@ async def save_people(tx: Transaction, people: Sequence[Person]) -> None:
         [person.handle for person in people],
         [person.address for person in people],
         [person.changed_at for person in people],
+        [person.time_zone for person in people],
     )
 
 

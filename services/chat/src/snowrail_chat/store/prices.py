@@ -1,6 +1,6 @@
 """Prices of tokens and of gas, as told last."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -23,10 +23,10 @@ WHERE known.observed_at < EXCLUDED.observed_at
 """
 
 _LOAD = """
-SELECT symbol, price, observed_at, NULL::bigint AS chain_id, NULL::numeric AS gas_price
-FROM price WHERE currency = $1
+SELECT symbol, currency, price, observed_at, NULL::bigint AS chain_id, NULL::numeric AS gas_price
+FROM price WHERE currency = ANY($1::text[])
 UNION ALL
-SELECT NULL, NULL, observed_at, chain_id, gas_price FROM gas_price WHERE observed_at >= $2
+SELECT NULL, NULL, NULL, observed_at, chain_id, gas_price FROM gas_price WHERE observed_at >= $2
 """
 
 
@@ -52,13 +52,13 @@ async def save_gas_prices(tx: Transaction, prices: Sequence[GasPriceUpdatedV1]) 
 
 
 async def load(
-    tx: Transaction, currency: str, gas_since: datetime
-) -> tuple[dict[str, Price], dict[int, int]]:
-    """Return prices in a currency by symbol, and gas prices in wei by chain, told since a time."""
-    rows = await tx.fetch(_LOAD, currency, gas_since)
-    prices = {
-        row["symbol"]: Price(Decimal(row["price"]), currency, row["observed_at"])
-        for row in rows
-        if row["symbol"] is not None
-    }
+    tx: Transaction, currencies: Collection[str], gas_since: datetime
+) -> tuple[dict[str, dict[str, Price]], dict[int, int]]:
+    """Return prices by currency and symbol, and gas prices in wei by chain, told since a time."""
+    rows = await tx.fetch(_LOAD, list(currencies), gas_since)
+    prices: dict[str, dict[str, Price]] = {currency: {} for currency in currencies}
+    for row in rows:
+        if row["symbol"] is not None:
+            price = Price(Decimal(row["price"]), row["currency"], row["observed_at"])
+            prices[row["currency"]][row["symbol"]] = price
     return prices, {row["chain_id"]: row["gas_price"] for row in rows if row["symbol"] is None}

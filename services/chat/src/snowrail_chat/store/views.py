@@ -7,7 +7,15 @@ from uuid import UUID
 
 from snowrail_chat.domain.progress import OPEN_INTENT
 from snowrail_chat.domain.values import IdPrefix
-from snowrail_chat.domain.views import IntentView, Movement, PaymentView, part
+from snowrail_chat.domain.views import (
+    IntentView,
+    Movement,
+    PaymentView,
+    condition_part,
+    part,
+    plan_of,
+    recurrence_part,
+)
 from snowrail_events.fields import OrderTerms
 from snowrail_kit.database import Database, Row
 from snowrail_kit.unit_of_work import Transaction
@@ -19,6 +27,12 @@ latest.block_number, latest.fee, latest.code, latest.detail, latest.reasons,
 NOT EXISTS (SELECT 1 FROM payment AS earlier WHERE earlier.user_id = intent.user_id
             AND earlier.recipient = intent.recipient AND earlier.status = 'succeeded') AS is_new_payee
 """
+
+
+def view_columns() -> str:
+    """Return the columns that `view_of` reads, of tables `intent` and `latest`, its latest payment."""
+    return _VIEW_COLUMNS
+
 
 _LATEST_PAYMENT = """
 LEFT JOIN LATERAL (SELECT * FROM payment WHERE payment.intent_id = intent.intent_id
@@ -42,6 +56,21 @@ CROSS JOIN LATERAL (SELECT * FROM intent WHERE intent.user_id = asked.user_id
                     ORDER BY intent.created_at DESC, intent.intent_id LIMIT $3) AS intent
 {_LATEST_PAYMENT}
 """
+
+_PLANNED = f"""
+SELECT {_VIEW_COLUMNS}
+FROM unnest($1::uuid[]) AS asked (user_id)
+CROSS JOIN LATERAL (SELECT * FROM intent WHERE intent.user_id = asked.user_id
+                    AND intent.status = ANY($2::text[]) AND (%s)
+                    ORDER BY (plan->>'next_run_at')::timestamptz NULLS LAST, intent.intent_id
+                    LIMIT $3) AS intent
+{_LATEST_PAYMENT}
+"""
+_RECURRING = _PLANNED % "jsonb_typeof(offer->'recurrence') = 'object' AND $4::timestamptz IS NOT NULL"
+_SCHEDULED = _PLANNED % (
+    "jsonb_typeof(offer->'condition') = 'object' OR (plan->>'next_run_at')::timestamptz > $4"
+    " OR to_timestamp((offer->'order'->>'valid_after')::bigint) > $4"
+)
 
 _MOVEMENTS = """
 SELECT asked.ordinal, moved.*, coalesce(intent.recipient_label, '') AS label
@@ -69,7 +98,7 @@ async def next_cards(tx: Transaction, intent_ids: set[UUID]) -> list[tuple[Inten
     return [
         (replace(view, card_version=view.card_version + 1), row["card_essence"])
         for row in rows
-        for view in [_view(row)]
+        for view in [view_of(row)]
     ]
 
 
@@ -98,7 +127,7 @@ async def matching(
     )
     found: list[list[IntentView]] = [[] for _ in asked]
     for row in rows:
-        found[row["ordinal"] - 1].append(_view(row))
+        found[row["ordinal"] - 1].append(view_of(row))
     return found
 
 
@@ -111,7 +140,20 @@ async def recent(
     rows = await tx.fetch(_RECENT, list(user_ids), list(statuses), limit)
     found: dict[UUID, list[IntentView]] = {}
     for row in rows:
-        found.setdefault(row["user_id"], []).append(_view(row))
+        found.setdefault(row["user_id"], []).append(view_of(row))
+    return found
+
+
+async def planned(
+    tx: Transaction, user_ids: set[UUID], limit: int, *, recurring: bool
+) -> dict[UUID, list[IntentView]]:
+    """Return open intents of users that repeat, or that wait for a time or condition; the next ones first."""
+    rows = await tx.fetch(
+        _RECURRING if recurring else _SCHEDULED, list(user_ids), list(OPEN_INTENT), limit, tx.now
+    )
+    found: dict[UUID, list[IntentView]] = {}
+    for row in rows:
+        found.setdefault(row["user_id"], []).append(view_of(row))
     return found
 
 
@@ -158,7 +200,8 @@ async def suggest_open(database: Database, user_id: UUID, prefix: str, limit: in
     )
 
 
-def _view(row: Row) -> IntentView:
+def view_of(row: Row) -> IntentView:
+    """Return an intent and its latest payment from a row with `view_columns`."""
     offer: dict[str, Any] = row["offer"]
     return IntentView(
         intent_id=row["intent_id"],
@@ -189,6 +232,9 @@ def _view(row: Row) -> IntentView:
         refunded=row["refunded"],
         card_version=row["card_version"],
         is_new_payee=row["is_new_payee"],
+        condition=condition_part(offer.get("condition")),
+        recurrence=recurrence_part(offer.get("recurrence")),
+        plan=plan_of(row["plan"]),
         payment=_payment(row) if row["payment_id"] is not None else None,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args
 from uuid import UUID
 
-from snowrail_chat.cards.answers import refusal_card
+from snowrail_chat.cards.answers import refusal_card, with_remark
 from snowrail_chat.cards.payment import essence, payment_card
 from snowrail_chat.domain.cards import Action, Card, Style
 from snowrail_chat.domain.commands import parse, render
@@ -18,7 +18,7 @@ from snowrail_chat.metrics import ANSWER_SECONDS
 from snowrail_chat.parts import Parts
 from snowrail_chat.store import facts, messages, views
 from snowrail_chat.store.messages import Answered, Reply, Request
-from snowrail_chat.usecases import replies
+from snowrail_chat.usecases import replies, runs
 from snowrail_events import (
     Event,
     IntentCancelledV1,
@@ -38,11 +38,19 @@ from snowrail_kit.unit_of_work import Transaction
 PaymentEvent = PaymentUpdatedV1 | PaymentSucceededV1 | PaymentFailedV1 | PaymentBlockedV1 | PaymentCancelledV1
 D = TypeVar("D", bound=Delivery[Any])
 
-_COMMANDS = {"create": "pay", "authorise": "confirm", "cancel": "cancel"}
+_COMMANDS = {
+    "create": "pay",
+    "authorise": "confirm",
+    "cancel": "cancel",
+    "pause": "recurring pause",
+    "resume": "recurring resume",
+}
 _REFUSED = {
     "create": "The payment was not prepared.",
     "authorise": "The signature was not accepted.",
     "cancel": "The payment was not cancelled.",
+    "pause": "The payment is not held back.",
+    "resume": "The payment does not go on.",
 }
 _PAY_ANYWAY = {"duplicate_payment": "Pay again", "lookalike_address": "Pay this address"}
 
@@ -106,6 +114,8 @@ async def _record_updated(
     answered = Answered(
         authorised=[event.intent_id for event in events if event.status not in UNAUTHORISED],
         cancelled=[event.intent_id for event in events if event.status == "cancelled"],
+        paused=[event.intent_id for event in events if event.paused],
+        resumed=[event.intent_id for event in events if event.paused is False],
         requests=[event.request_id for event in asked if event.request_id is not None],
     )
     shown.add({key: newest[key] for key in changed | {event.intent_id for event in asked}}, answered)
@@ -133,7 +143,7 @@ async def record_rejected(
     causes: dict[UUID, Delivery[Any]] = {}
     for request, asked_at in answered:
         cause = (
-            creations.get(request.intent_id)
+            creations.get(request.subject_id)
             if request.command == "create"
             else others.get(request.message_id)
         )
@@ -144,6 +154,7 @@ async def record_rejected(
         sent.append(Reply(request.message_id, request.user_id, card))
         ANSWER_SECONDS.labels(_COMMANDS[request.command]).observe((tx.now - asked_at).total_seconds())
     await replies.send(tx, sent, causes)
+    await runs.refuse(tx, parts, creations)
 
 
 async def _record_payments(deliveries: list[Delivery[Any]], tx: Transaction, shown: _Shown) -> None:
@@ -242,13 +253,14 @@ async def _show(tx: Transaction, parts: Parts, shown: _Shown) -> None:
     causes = shown.causes
     if not causes:
         return
-    quotes = await replies.load_quotes(tx, parts)
     requests = await messages.answer_requests(tx, _together(shown.answered))
-    asked = {request.intent_id for request, _ in requests}
+    asked = {request.subject_id for request, _ in requests}
+    shown_views = await views.next_cards(tx, set(causes))
+    book = await replies.load_quotes(tx, parts, {view.user_id for view, _ in shown_views})
     cards: dict[UUID, Card] = {}
     essences: dict[UUID, bytes] = {}
-    for view, known in await views.next_cards(tx, set(causes)):
-        card = payment_card(view, quotes)
+    for view, known in shown_views:
+        card = payment_card(view, book.of(view.user_id))
         told = essence(card)
         if told != known or view.intent_id in asked:
             cards[view.intent_id], essences[view.intent_id] = card, told
@@ -258,13 +270,16 @@ async def _show(tx: Transaction, parts: Parts, shown: _Shown) -> None:
     answers: list[Reply] = []
     reply_causes: dict[UUID, Delivery[Any]] = {}
     for request, asked_at in requests:
-        answers.append(Reply(request.message_id, request.user_id, cards[request.intent_id]))
-        reply_causes[request.message_id] = causes[request.intent_id]
+        card = cards[request.subject_id]
+        card = with_remark(card, request.remark) if request.remark else card
+        answers.append(Reply(request.message_id, request.user_id, card))
+        reply_causes[request.message_id] = causes[request.subject_id]
         ANSWER_SECONDS.labels(_COMMANDS[request.command]).observe((tx.now - asked_at).total_seconds())
     card_causes = {card.card_id: causes[intent_id] for intent_id, card in cards.items()}
     sent = {reply.card.card_id for reply in answers}
     await replies.update(tx, list(cards.values()), card_causes, sent)
     await replies.send(tx, answers, reply_causes)
+    await runs.show(tx, {intent_id: causes[intent_id] for intent_id in cards}, book)
 
 
 def _together(answered: Sequence[Answered]) -> Answered:
@@ -272,6 +287,8 @@ def _together(answered: Sequence[Answered]) -> Answered:
         created=[key for each in answered for key in each.created],
         authorised=[key for each in answered for key in each.authorised],
         cancelled=[key for each in answered for key in each.cancelled],
+        paused=[key for each in answered for key in each.paused],
+        resumed=[key for each in answered for key in each.resumed],
         requests=[key for each in answered for key in each.requests],
     )
 
@@ -280,13 +297,14 @@ def _refusal(request: Request, event: IntentRejectedV1, parts: Parts) -> Card:
     if request.command == "create":
         action = _repeat(request, event.code, parts)
     else:
-        action = Action("Show payment", f"/status {short_id(request.intent_id)}", Style.SECONDARY)
+        action = Action("Show payment", f"/status {short_id(request.subject_id)}", Style.SECONDARY)
     return refusal_card(
         derived_id("card", request.message_id),
         _REFUSED[request.command],
         event.code,
         event.detail,
         () if action is None else (action,),
+        () if not request.remark else (request.remark,),
     )
 
 

@@ -10,13 +10,14 @@ from snowrail_chat.domain.cards import Card
 from snowrail_chat.domain.commands import Command
 from snowrail_chat.domain.errors import CommandError
 from snowrail_chat.domain.limits import Use
-from snowrail_chat.domain.registry import MESSAGE_LIMIT, RateLimit
+from snowrail_chat.domain.registry import MESSAGE_LIMIT
+from snowrail_chat.domain.specs import RateLimit
 from snowrail_chat.metrics import ANSWER_SECONDS, COMMANDS
 from snowrail_chat.parts import Parts
 from snowrail_chat.store import limits, messages
 from snowrail_chat.store.limits import Bucket
 from snowrail_chat.store.messages import NewLine, Reply
-from snowrail_chat.usecases import replies
+from snowrail_chat.usecases import conversations, replies
 from snowrail_chat.usecases.batch import Batch, Posted, Understood
 from snowrail_chat.usecases.commands import HANDLERS
 from snowrail_chat.usecases.preparation import Prepared, Reading
@@ -36,17 +37,13 @@ async def answer(
     fresh = await _store(posted, prepared, tx)
     if not fresh:
         return {}
-    quotes = await replies.load_quotes(tx, parts)
-    batch = Batch(tx, parts, quotes, prepared.balances, prepared.transactions)
+    book = await replies.load_quotes(tx, parts, {line.user_id for line in fresh})
+    batch = Batch(tx, parts, book, prepared.balances, prepared.transactions)
     permitted = [line for line in fresh if _is_permitted(line, prepared.readings[line.message_id], batch)]
     allowed = await _limit(permitted, prepared.readings, batch)
     by_command: dict[str, list[Understood]] = {}
-    for line in allowed:
-        reading = prepared.readings[line.message_id]
-        if isinstance(reading, CommandError):
-            batch.refuse(line, reading, "unreadable")
-        else:
-            by_command.setdefault(reading.name, []).append(Understood(line, reading))
+    for understood in await conversations.understand(allowed, prepared.readings, batch):
+        by_command.setdefault(understood.command.name, []).append(understood)
     for name, handle in HANDLERS.items():
         if name in by_command:
             await handle(by_command[name], batch)
@@ -71,6 +68,7 @@ async def _store(posted: Sequence[Posted], prepared: Prepared, tx: Transaction) 
                 line.text.replace("\0", "\N{REPLACEMENT CHARACTER}"),
                 _name(prepared.readings[line.message_id]),
                 line.posted_at,
+                line.origin,
             )
             for line in lines.values()
         ],
@@ -132,8 +130,10 @@ async def _finish(fresh: Sequence[Posted], prepared: Prepared, batch: Batch) -> 
     await messages.insert_requests(batch.tx, batch.requests)
     await replies.send(batch.tx, answered, {line.message_id: line.cause for line in fresh})
     for line in fresh:
-        name = _name(prepared.readings[line.message_id]) or "unreadable"
-        COMMANDS.labels(name, batch.outcomes[line.message_id]).inc()
+        outcome = batch.outcomes[line.message_id]
+        in_dialogue = outcome in ("answered", "requested", "refused")
+        name = _name(prepared.readings[line.message_id]) or ("dialogue" if in_dialogue else "unreadable")
+        COMMANDS.labels(name, outcome).inc()
         if line.message_id in batch.answers:
             seconds = (batch.parts.clock.now() - line.posted_at).total_seconds()
             ANSWER_SECONDS.labels(name).observe(max(seconds, 0))

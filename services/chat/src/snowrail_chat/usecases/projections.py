@@ -18,7 +18,11 @@ async def record_people(
     """Remember users by name and address."""
     latest = _latest([delivery.event for delivery in deliveries], "user_id", "changed_at")
     await people.save_people(
-        tx, [Person(event.user_id, event.handle, event.address, event.changed_at) for event in latest]
+        tx,
+        [
+            Person(event.user_id, event.handle, event.address, event.changed_at, event.time_zone)
+            for event in latest
+        ],
     )
 
 

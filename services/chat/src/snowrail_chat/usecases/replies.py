@@ -1,27 +1,57 @@
 """Answers on their way to the screens of a user."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from snowrail_chat.domain.cards import Card
-from snowrail_chat.domain.quotes import Quotes
+from snowrail_chat.domain.quotes import Quotes, zone_of
 from snowrail_chat.parts import Parts
-from snowrail_chat.store import messages, prices
+from snowrail_chat.store import messages, prices, settings
 from snowrail_chat.store.messages import Reply, StoredReply
-from snowrail_events import FeedEventV1
+from snowrail_events import ChatAnsweredV1, FeedEventV1
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
 
+FEED_ORIGIN = "feed"
+_MAX_TEXT_CHARACTERS = 20_000
 Causes = Mapping[UUID, Delivery[Any] | None]
 
 
-async def load_quotes(tx: Transaction, parts: Parts) -> Quotes:
-    """Return what amounts are shown with in this transaction."""
+@dataclass(frozen=True, slots=True)
+class QuoteBook:
+    """What amounts and times are shown with, for each user."""
+
+    quotes: Mapping[UUID, Quotes]
+
+    def of(self, user_id: UUID) -> Quotes:
+        """Return it for one user."""
+        return self.quotes[user_id]
+
+
+async def load_quotes(tx: Transaction, parts: Parts, user_ids: Collection[UUID]) -> QuoteBook:
+    """Return what amounts and times are shown to these users with in this transaction."""
     fresh = timedelta(seconds=parts.settings.price_fresh_seconds)
-    known, gas_prices = await prices.load(tx, parts.settings.display_currency, tx.now - fresh)
-    return Quotes(parts.chains, parts.chain, known, gas_prices, tx.now, fresh)
+    held = await settings.load(tx, user_ids)
+    usual = parts.settings.display_currency
+    currencies = {usual, *(each.currency for each in held.values() if each.currency)}
+    known, gas_prices = await prices.load(tx, currencies, tx.now - fresh)
+    return QuoteBook(
+        {
+            user_id: Quotes(
+                parts.chains,
+                parts.chain,
+                known[each.currency or usual],
+                gas_prices,
+                tx.now,
+                fresh,
+                zone_of(each.time_zone),
+            )
+            for user_id, each in held.items()
+        }
+    )
 
 
 async def send(tx: Transaction, replies: Sequence[Reply], causes: Causes) -> None:
@@ -51,16 +81,28 @@ async def update(
 
 
 def _emit(tx: Transaction, stored: StoredReply, card: Card, cause: Delivery[Any] | None) -> None:
+    message_id, text, wire = stored.message_id, card.text, card.wire
+    if stored.origin != FEED_ORIGIN:
+        answered = ChatAnsweredV1(
+            message_id=message_id,
+            in_reply_to=stored.in_reply_to,
+            user_id=stored.user_id,
+            origin=stored.origin,
+            card=wire,
+            text=text[:_MAX_TEXT_CHARACTERS],
+            answered_at=tx.now,
+        )
+        tx.emit(answered, cause)
     event = FeedEventV1(
         user_id=stored.user_id,
         event_id=tx.ids.new(),
         name="chat:message",
         data={
-            "message_id": str(stored.message_id),
+            "message_id": str(message_id),
             "in_reply_to": str(stored.in_reply_to),
             "replaces": None if stored.replaced_card_id is None else str(stored.replaced_card_id),
-            "card": card.to_wire(),
-            "text": card.to_text(),
+            "card": wire,
+            "text": text,
         },
         occurred_at=tx.now,
     )

@@ -17,17 +17,21 @@ from snowrail_kit.problems import Problem, not_found
 from snowrail_kit.service import parts_of
 
 SHOWN_EVALUATIONS = 20
+SHOWN_OCCURRENCES = 50
 _INVALID = frozenset(
     {
         "address_checksum_missing",
         "address_checksum_wrong",
         "address_malformed",
         "expiry_out_of_range",
+        "invalid_condition",
+        "invalid_recurrence",
         "invalid_terms",
         "malformed_signature",
         "same_account",
         "too_far_ahead",
         "unknown_chain",
+        "unknown_price",
         "unknown_token",
         "wrong_chain",
         "wrong_payer",
@@ -74,6 +78,6 @@ async def view(intent: Intent, connection: Connection, parts: Parts) -> IntentDe
     return detail(
         intent,
         parts.clock.now(),
-        await occurrence_store.find_by_intent(connection, intent.intent_id),
+        await occurrence_store.find_by_intent(connection, intent.intent_id, SHOWN_OCCURRENCES),
         await occurrence_store.find_evaluations(connection, intent.intent_id, SHOWN_EVALUATIONS),
     )

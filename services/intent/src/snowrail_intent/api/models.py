@@ -8,14 +8,30 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from snowrail_chain.eip712 import typed_data
 from snowrail_events.fields import Atoms, Code, HexBytes, OrderTerms, TokenId
-from snowrail_events.parts import UnsignedTransaction
+from snowrail_events.parts import IntentCondition, IntentRecurrence, UnsignedTransaction
 from snowrail_intent.domain.intents import Intent
 from snowrail_intent.domain.next_steps import approval_of, funding_of, next_step
 from snowrail_intent.domain.orders import order_terms
 from snowrail_intent.domain.payments import Occurrence
 from snowrail_intent.domain.states import Status
+from snowrail_intent.domain.terms import condition_terms, recurrence_terms
 
 Label = Annotated[str, Field(max_length=64)]
+
+
+class ConditionTerms(IntentCondition):
+    """What must hold before a payment is made; nothing else may be named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RecurrenceTerms(IntentRecurrence):
+    """When a payment repeats; nothing else may be named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start_at: AwareDatetime
+    end_at: AwareDatetime | None = None
 
 
 class CreateIntent(BaseModel):
@@ -31,6 +47,11 @@ class CreateIntent(BaseModel):
     not_before: AwareDatetime | None = None
     acknowledged: Annotated[list[Code], Field(max_length=10)] = []
     """Warnings the user has seen and accepts: `duplicate_payment`, `lookalike_address`."""
+    condition: ConditionTerms | None = None
+    recurrence: RecurrenceTerms | None = None
+    """Its start takes the place of `not_before`."""
+    safety_buffer: Atoms = 0
+    """Least atoms of the token that stay in the payer's wallet."""
 
 
 class EditIntent(BaseModel):
@@ -70,18 +91,33 @@ class IntentSummary(BaseModel):
     not_before: datetime | None
     expires_at: datetime
     next_check_at: datetime | None
+    condition: IntentCondition | None
+    recurrence: IntentRecurrence | None
+    safety_buffer: Atoms
+    next_run_at: datetime | None
+    """When the next occurrence falls due; none for at once, and when none is left."""
+    occurrences_total: int
+    occurrences_paid: int
+    occurrences_missed: int
+    """Left out, or failed."""
+    last_result: str | None
+    last_result_at: datetime | None
     created_at: datetime
     changed_at: datetime
 
 
 class OccurrenceView(BaseModel):
-    """One execution that became due, and its payment."""
+    """One occurrence that became due, and its payment; or one that was missed, which has none."""
 
+    slot: int
+    """Its number in the calendar, from 0."""
     occurrence: int
+    """Number of executions before it, as the escrow counts them."""
     payment_id: UUID
     status: str
     step: str
     tx_hash: str | None
+    scheduled_at: datetime
     due_at: datetime
     changed_at: datetime
 
@@ -150,6 +186,15 @@ def _summary_fields(intent: Intent) -> dict[str, Any]:
         "not_before": intent.not_before,
         "expires_at": intent.expires_at,
         "next_check_at": intent.next_check_at,
+        "condition": condition_terms(intent.condition) if intent.condition else None,
+        "recurrence": recurrence_terms(intent.recurrence) if intent.recurrence else None,
+        "safety_buffer": intent.order.safety_buffer,
+        "next_run_at": intent.next_run_at,
+        "occurrences_total": intent.slots,
+        "occurrences_paid": intent.next_occurrence,
+        "occurrences_missed": intent.missed,
+        "last_result": intent.last_result,
+        "last_result_at": intent.last_result_at,
         "created_at": intent.created_at,
         "changed_at": intent.changed_at,
     }
@@ -179,11 +224,13 @@ def detail(
         next_step=next_step(intent, now),
         occurrences=[
             OccurrenceView(
+                slot=item.slot,
                 occurrence=item.occurrence,
                 payment_id=item.payment_id,
                 status=item.status,
                 step=item.step,
                 tx_hash=item.tx_hash,
+                scheduled_at=item.scheduled_at,
                 due_at=item.due_at,
                 changed_at=item.changed_at,
             )

@@ -26,8 +26,9 @@ from snowrail_intent.parts import Parts
 from snowrail_intent.store import listing
 from snowrail_intent.usecases.authorise import authorise_all, read_for_ids
 from snowrail_intent.usecases.cancel import cancel_all
-from snowrail_intent.usecases.create import create_all, read_for_requests
-from snowrail_intent.usecases.edit import Edit, edit, hold
+from snowrail_intent.usecases.create import create_all, read_for_requests, read_terms
+from snowrail_intent.usecases.edit import Edit, edit
+from snowrail_intent.usecases.hold import hold_all
 from snowrail_kit.auth import CurrentIdentity
 from snowrail_kit.idempotency import IdempotentOperation
 from snowrail_kit.ids import derived_id
@@ -52,6 +53,10 @@ async def create_intent(
     The answer holds the document to sign, or the transaction to send. Warnings such as `duplicate_payment`
     are answered with 409 until they are acknowledged.
     """
+    terms = read_terms(body.condition, body.recurrence)
+    if isinstance(terms, Refusal):
+        raise problem_of(terms)
+    condition, recurrence = terms
     wanted = CreateRequest(
         intent_id=derived_id("intent", identity.user_id, "http", request.headers["idempotency-key"]),
         user_id=identity.user_id,
@@ -63,6 +68,9 @@ async def create_intent(
         not_before=body.not_before,
         acknowledged=frozenset(body.acknowledged),
         traceparent=current_traceparent(),
+        condition=condition,
+        recurrence=recurrence,
+        safety_buffer=body.safety_buffer,
     )
     readings = await read_for_requests([wanted], parts)
 
@@ -178,7 +186,7 @@ async def authorise_intent(
 async def pause_intent(intent_id: UUID, identity: CurrentIdentity, parts: ServiceParts) -> IntentDetail:
     """Hold an intent back until it is resumed or expires."""
     async with parts.transaction() as tx:
-        outcome = await hold(intent_id, identity.user_id, True, tx, parts)
+        (outcome,) = await hold_all([(intent_id, identity.user_id)], [None], True, tx, parts)
         return await _view_or_refuse(outcome, tx, parts)
 
 
@@ -186,7 +194,7 @@ async def pause_intent(intent_id: UUID, identity: CurrentIdentity, parts: Servic
 async def resume_intent(intent_id: UUID, identity: CurrentIdentity, parts: ServiceParts) -> IntentDetail:
     """Let a paused intent go on."""
     async with parts.transaction() as tx:
-        outcome = await hold(intent_id, identity.user_id, False, tx, parts)
+        (outcome,) = await hold_all([(intent_id, identity.user_id)], [None], False, tx, parts)
         answer = await _view_or_refuse(outcome, tx, parts)
     parts.wake_engine()
     return answer

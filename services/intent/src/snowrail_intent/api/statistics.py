@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from snowrail_events.fields import Atoms
 from snowrail_intent.api.answers import ServiceParts
-from snowrail_intent.domain.states import WAITING, Status
+from snowrail_intent.domain.states import TERMINAL, WAITING, Status
 from snowrail_intent.store import listing, projections
 from snowrail_kit.auth import CurrentIdentity
 from snowrail_kit.problems import Problem
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/stats", tags=["statistics"])
 
 
 class TokenTotals(BaseModel):
-    """Atoms of one token: paid, and still to be paid by what is open."""
+    """Atoms of one token: paid, by whole intents and by single occurrences, and still to be paid."""
 
     token: str
     completed_intents: int
@@ -27,7 +27,10 @@ class TokenTotals(BaseModel):
 
 
 class Overview(BaseModel):
-    """How many intents are in which state since a moment.
+    """How many intents that were made since a moment are in which state.
+
+    `delay_reasons` says of those that wait how many do so for which
+    reason; `recurring` are series that go on.
 
     `success_thousandths` is the share of completed ones among those that ended as completed or failed.
     """
@@ -36,6 +39,9 @@ class Overview(BaseModel):
     intents: int
     by_status: dict[str, int]
     waiting: int
+    delay_reasons: dict[str, int]
+    recurring: int
+    paused: int
     success_thousandths: int | None
     tokens: list[TokenTotals]
 
@@ -78,7 +84,9 @@ async def show_overview(
         raise Problem(403, "role_required", "The overview of all users needs the role admin.")
     since = parts.clock.now() - timedelta(days=days)
     async with parts.database.connection() as connection:
-        rows = await listing.overview(connection, None if scope == "all" else identity.user_id, since)
+        whose = None if scope == "all" else identity.user_id
+        rows = await listing.overview(connection, whose, since)
+        delay_reasons = await listing.delay_reasons(connection, whose, since)
     by_status: dict[str, int] = {}
     tokens: dict[str, TokenTotals] = {}
     for row in rows:
@@ -90,18 +98,21 @@ async def show_overview(
                 token=row["token"], completed_intents=0, completed_amount=0, open_intents=0, open_amount=0
             ),
         )
+        totals.completed_amount += row["paid_amount"]
         if status is Status.COMPLETED:
             totals.completed_intents += row["intents"]
-            totals.completed_amount += row["amount"]
-        elif status not in (Status.CANCELLED, Status.EXPIRED, Status.FAILED):
+        elif status not in TERMINAL:
             totals.open_intents += row["intents"]
-            totals.open_amount += row["amount"]
+            totals.open_amount += row["open_amount"]
     completed, failed = by_status.get(Status.COMPLETED, 0), by_status.get(Status.FAILED, 0)
     return Overview(
         since=since,
         intents=sum(by_status.values()),
         by_status=by_status,
         waiting=sum(by_status.get(status, 0) for status in WAITING),
+        delay_reasons=delay_reasons,
+        recurring=sum(row["recurring"] for row in rows if row["status"] not in TERMINAL),
+        paused=sum(row["paused"] for row in rows),
         success_thousandths=completed * 1000 // (completed + failed) if completed + failed else None,
         tokens=list(tokens.values()),
     )

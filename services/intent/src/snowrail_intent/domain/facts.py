@@ -56,7 +56,9 @@ class OrderOnChain:
         deposit: atoms finally held for it.
         pending_deposit: atoms held when what is included becomes final.
         by_payer: whether the payer's own account sent a final deposit.
+        funded: atoms that final deposits brought, spent or not.
         executed: executions seen, final or not; they may have come before a cancellation.
+        finally_executed: those of them that are final.
         cancelled: whether a final cancellation was seen.
         refunded: atoms finally given back to the payer.
     """
@@ -64,7 +66,9 @@ class OrderOnChain:
     deposit: int = 0
     pending_deposit: int = 0
     by_payer: bool = False
+    funded: int = 0
     executed: int = 0
+    finally_executed: int = 0
     cancelled: bool = False
     refunded: int = 0
 
@@ -80,7 +84,9 @@ def fold(facts: Iterable[EscrowFact], payer: str, token: str) -> OrderOnChain:
         deposit=_deposit(final, token),
         pending_deposit=_deposit(standing, token),
         by_payer=any(fact.name == "funded" and fact.sender == payer for fact in final),
+        funded=sum(fact.amount for fact in final if fact.name == "funded"),
         executed=sum(fact.name == "executed" for fact in standing),
+        finally_executed=sum(fact.name == "executed" for fact in final),
         cancelled=any(fact.name == "cancelled" for fact in final),
         refunded=sum(fact.amount for fact in final if fact.name in ("cancelled", "returned")),
     )
@@ -123,7 +129,7 @@ def judge_facts(intent: Intent, seen: OrderOnChain) -> FactsVerdict:
     total = intent.order.amount + intent.order.max_fee
     if intent.status is Status.AWAITING_AUTHORISATION:
         return _funding(intent, seen, total)
-    if intent.signature is None and intent.status in STOPPABLE and seen.deposit < total:
+    if intent.signature is None and intent.status in STOPPABLE and seen.funded < total:
         return FactsVerdict((IntentEvent.FUNDING_ORPHANED,), FUNDING_ORPHANED)
     if intent.status in TERMINAL - {Status.COMPLETED} and seen.deposit > intent.deposit:
         return FactsVerdict((), DEPOSIT_TO_RETURN)

@@ -7,6 +7,7 @@ from snowrail_intent.domain.intents import Intent
 from snowrail_intent.domain.orders import (
     approve_transaction,
     cancel_transaction,
+    deposit_transaction,
     fund_transaction,
     return_expired_transaction,
 )
@@ -43,6 +44,17 @@ def next_step(intent: Intent, now: datetime) -> UnsignedTransaction | None:
     """Return what the payer may send next, given where the intent is."""
     if intent.status is Status.AWAITING_APPROVAL:
         return approval_of(intent)
+    if intent.status is Status.AWAITING_FUNDS and intent.is_native:
+        return _top_up_of(intent)
     if intent.status in TERMINAL - {Status.COMPLETED}:
         return way_back(intent, now)
+    if intent.status is Status.COMPLETED and intent.unspent_deposit > 0:
+        return way_back(intent, now)
     return None
+
+
+def _top_up_of(intent: Intent) -> UnsignedTransaction:
+    """Return the deposit of what the occurrences that are left still lack."""
+    total = (intent.order.amount + intent.order.max_fee) * intent.slots_left
+    missing = total - intent.unspent_deposit
+    return deposit_transaction(intent.order, intent.chain_id, intent.escrow, missing)

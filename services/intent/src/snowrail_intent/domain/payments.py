@@ -3,10 +3,13 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from snowrail_intent.domain.intents import Intent
+from snowrail_intent.domain.schedule import Slot
 from snowrail_intent.domain.states import IntentEvent, Status, allows
+from snowrail_kit.ids import derived_id
 
 IN_REVIEW = "payment_in_review"
 OUTCOME_UNKNOWN = "outcome_unknown"
@@ -16,31 +19,38 @@ _CANCELLED = "cancelled_on_chain"
 
 
 class OccurrenceStatus(StrEnum):
-    """How far the payment of an occurrence is."""
+    """How far the payment of an occurrence is; one that was missed is skipped and has none."""
 
     PAYING = "paying"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     BLOCKED = "blocked"
     CANCELLED = "cancelled"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One execution of an intent that became due.
+    """One occurrence of an intent that became due, or was missed.
 
     Attributes:
+        slot: its number in the calendar.
+        occurrence: number of executions before it, as the escrow counts them.
+        scheduled_at: when the calendar has it.
+        due_at: when it was handed to payment, or left out.
         version: that of the payment, when it was last heard of.
         step: what the payment last said of itself.
     """
 
     intent_id: UUID
+    slot: int
     occurrence: int
     payment_id: UUID
     status: OccurrenceStatus
     step: str
     version: int
     tx_hash: str | None
+    scheduled_at: datetime
     due_at: datetime
     changed_at: datetime
 
@@ -64,16 +74,32 @@ class PaymentFact:
     tx_hash: str | None
 
 
-def open_occurrence(intent: Intent, now: datetime) -> Occurrence:
-    """Return the occurrence that becomes due now."""
+def payment_id_of(intent_id: UUID, slot: int) -> UUID:
+    """Return the id of the payment of an occurrence, the same however often it is asked for."""
+    return derived_id("payment", intent_id, slot)
+
+
+def open_occurrence(intent: Intent, slot: Slot, now: datetime) -> Occurrence:
+    """Return the occurrence that is to be paid now."""
+    return _occurrence(intent, slot, OccurrenceStatus.PAYING, "due", now)
+
+
+def skip_occurrence(intent: Intent, slot: Slot, now: datetime) -> Occurrence:
+    """Return an occurrence that is left out because it was missed."""
+    return _occurrence(intent, slot, OccurrenceStatus.SKIPPED, "missed", now)
+
+
+def _occurrence(intent: Intent, slot: Slot, status: OccurrenceStatus, step: str, now: datetime) -> Occurrence:
     return Occurrence(
         intent_id=intent.intent_id,
+        slot=slot.number,
         occurrence=intent.next_occurrence,
-        payment_id=intent.payment_id,
-        status=OccurrenceStatus.PAYING,
-        step="due",
+        payment_id=payment_id_of(intent.intent_id, slot.number),
+        status=status,
+        step=step,
         version=0,
         tx_hash=None,
+        scheduled_at=slot.at,
         due_at=now,
         changed_at=now,
     )
@@ -97,30 +123,51 @@ def apply_payment(
         tx_hash=fact.tx_hash or occurrence.tx_hash,
         changed_at=now,
     )
+    if intent.status is Status.DUE and fact.occurrence != intent.next_occurrence:
+        return intent, known  # another occurrence is in flight: only the payment of that one moves the intent
     event, reason, paid = _meaning(intent, fact)
     if event is not None and allows(intent.state, event):
-        return intent.after(now, event, reason=reason, next_occurrence=paid), known
+        changes = _changes(intent, occurrence, fact, now)
+        return intent.after(now, event, reason=reason, next_occurrence=paid, **changes), known
     if event is None and intent.status is Status.DUE and reason != intent.reason:
         return intent.changed(now, reason=reason), known
     return intent, known
+
+
+def _changes(intent: Intent, occurrence: Occurrence, fact: PaymentFact, now: datetime) -> dict[str, Any]:
+    """Return what else a payment that ended, or was re-opened, changes."""
+    if fact.status is OccurrenceStatus.PAYING:
+        return {"counted_on": occurrence.due_at.date(), "last_result": None, "last_result_at": None}
+    failed = fact.status in (OccurrenceStatus.FAILED, OccurrenceStatus.BLOCKED)
+    return {
+        "missed": intent.missed + (failed and intent.recurrence is not None),
+        "last_result": fact.status.value,
+        "last_result_at": now,
+    }
 
 
 def _meaning(intent: Intent, fact: PaymentFact) -> tuple[IntentEvent | None, str | None, int]:
     """Return what happens to the intent, why, and how many of its occurrences are then paid."""
     if fact.status is OccurrenceStatus.SUCCEEDED:
         paid = fact.occurrence + 1
-        last = paid >= intent.order.max_executions
-        return (IntentEvent.ALL_PAID if last else IntentEvent.OCCURRENCE_PAID), None, paid
+        return (IntentEvent.OCCURRENCE_PAID if intent.slots_left else IntentEvent.ALL_PAID), None, paid
     paid = intent.next_occurrence
     if fact.status is OccurrenceStatus.FAILED:
         if intent.chain_cancelled:
             # it failed because its payer had cancelled the order
             return IntentEvent.PAYMENT_CANCELLED, _CANCELLED, paid
-        return IntentEvent.PAYMENT_FAILED, fact.step, paid
+        return _failed(intent), fact.step, paid
     if fact.status is OccurrenceStatus.BLOCKED:
-        return IntentEvent.PAYMENT_FAILED, FRAUD_BLOCKED, paid
+        return _failed(intent), FRAUD_BLOCKED, paid
     if fact.status is OccurrenceStatus.CANCELLED:
         return IntentEvent.PAYMENT_CANCELLED, _CANCELLED, paid
     if paid > fact.occurrence:
         return IntentEvent.REOPENED, REOPENED, fact.occurrence
     return None, {"review": IN_REVIEW, "unknown": OUTCOME_UNKNOWN}.get(fact.step), paid
+
+
+def _failed(intent: Intent) -> IntentEvent:
+    """An occurrence that fails ends no series: the next one is awaited, and what was paid stays paid."""
+    if intent.slots_left:
+        return IntentEvent.OCCURRENCE_FAILED
+    return IntentEvent.SERIES_ENDED if intent.next_occurrence else IntentEvent.PAYMENT_FAILED

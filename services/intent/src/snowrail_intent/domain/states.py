@@ -3,6 +3,8 @@
     DRAFT -> AWAITING_AUTHORISATION -> [AWAITING_FUNDS] -> [AWAITING_APPROVAL] -> ARMED
     ARMED -> DUE <-> DELAYED ; any before execution -> CANCELLED | EXPIRED ; paused <-> active
 
+    an occurrence that is paid, missed or failed leads back to ARMED while the series has more
+
 An intent that is stored as DUE has a payment in flight. DUE -> DELAYED happens only inside one evaluation,
 before that payment exists; afterwards the payment alone decides how the intent goes on.
 """
@@ -43,6 +45,12 @@ class IntentEvent(StrEnum):
     CONDITION_UNMET = "condition_unmet"
     OCCURRENCE_PAID = "occurrence_paid"
     """A payment is final and more occurrences remain."""
+    OCCURRENCE_FAILED = "occurrence_failed"
+    """A payment ended without effect and more occurrences remain."""
+    OCCURRENCE_MISSED = "occurrence_missed"
+    """An occurrence could not be paid in time and more occurrences remain."""
+    SERIES_ENDED = "series_ended"
+    """No occurrence remains; some were paid, the last one was not."""
     ALL_PAID = "all_paid"
     PAYMENT_FAILED = "payment_failed"
     PAYMENT_CANCELLED = "payment_cancelled"
@@ -88,6 +96,8 @@ STOPPABLE = frozenset(
     }
 )
 """States in which no payment exists: the intent can be paused, or stopped without the chain."""
+PAUSABLE = STOPPABLE | {Status.DUE}
+"""States in which what comes next can be held back."""
 WAITING = frozenset({Status.AWAITING_FUNDS, Status.AWAITING_APPROVAL, Status.DELAYED})
 """Authorised intents that something holds up."""
 
@@ -96,7 +106,14 @@ _STOPS = {
     IntentEvent.CANCELLED_ON_CHAIN: Status.CANCELLED,
     IntentEvent.EXPIRED: Status.EXPIRED,
 }
-_AUTHORISED_STOPS = {**_STOPS, IntentEvent.FUNDING_ORPHANED: Status.AWAITING_AUTHORISATION}
+_AUTHORISED = {
+    **_STOPS,
+    IntentEvent.FUNDING_ORPHANED: Status.AWAITING_AUTHORISATION,
+    IntentEvent.OCCURRENCE_MISSED: Status.ARMED,
+    IntentEvent.SERIES_ENDED: Status.COMPLETED,
+    IntentEvent.REOPENED: Status.DUE,
+}
+"""What can happen to an intent that is authorised, whatever it waits for."""
 
 
 def _chain_facts(status: Status) -> dict[IntentEvent, Status]:
@@ -112,26 +129,25 @@ _NEXT: dict[Status, dict[IntentEvent, Status]] = {
         IntentEvent.AUTHORISED: Status.ARMED,
     },
     Status.AWAITING_FUNDS: {
-        **_AUTHORISED_STOPS,
+        **_AUTHORISED,
         IntentEvent.FUNDS_MISSING: Status.AWAITING_FUNDS,
         IntentEvent.APPROVAL_MISSING: Status.AWAITING_APPROVAL,
         IntentEvent.COVERED: Status.ARMED,
     },
     Status.AWAITING_APPROVAL: {
-        **_AUTHORISED_STOPS,
+        **_AUTHORISED,
         IntentEvent.FUNDS_MISSING: Status.AWAITING_FUNDS,
         IntentEvent.APPROVAL_MISSING: Status.AWAITING_APPROVAL,
         IntentEvent.COVERED: Status.ARMED,
     },
     Status.ARMED: {
-        **_AUTHORISED_STOPS,
+        **_AUTHORISED,
         IntentEvent.FUNDS_MISSING: Status.AWAITING_FUNDS,
         IntentEvent.APPROVAL_MISSING: Status.AWAITING_APPROVAL,
         IntentEvent.BECAME_DUE: Status.DUE,
-        IntentEvent.REOPENED: Status.DUE,
     },
     Status.DELAYED: {
-        **_AUTHORISED_STOPS,
+        **_AUTHORISED,
         IntentEvent.FUNDS_MISSING: Status.AWAITING_FUNDS,
         IntentEvent.APPROVAL_MISSING: Status.AWAITING_APPROVAL,
         IntentEvent.BECAME_DUE: Status.DUE,
@@ -139,6 +155,8 @@ _NEXT: dict[Status, dict[IntentEvent, Status]] = {
     Status.DUE: {
         IntentEvent.CONDITION_UNMET: Status.DELAYED,
         IntentEvent.OCCURRENCE_PAID: Status.ARMED,
+        IntentEvent.OCCURRENCE_FAILED: Status.ARMED,
+        IntentEvent.SERIES_ENDED: Status.COMPLETED,
         IntentEvent.ALL_PAID: Status.COMPLETED,
         IntentEvent.PAYMENT_FAILED: Status.FAILED,
         IntentEvent.PAYMENT_CANCELLED: Status.CANCELLED,
@@ -150,6 +168,8 @@ _NEXT: dict[Status, dict[IntentEvent, Status]] = {
         **_chain_facts(Status.CANCELLED),
         # a payment was in flight when the cancellation was seen: whichever the chain took first is the truth
         IntentEvent.OCCURRENCE_PAID: Status.CANCELLED,
+        IntentEvent.OCCURRENCE_FAILED: Status.CANCELLED,
+        IntentEvent.SERIES_ENDED: Status.CANCELLED,
         IntentEvent.ALL_PAID: Status.COMPLETED,
         IntentEvent.PAYMENT_FAILED: Status.CANCELLED,
         IntentEvent.PAYMENT_CANCELLED: Status.CANCELLED,
@@ -167,7 +187,7 @@ def advance(state: State, event: IntentEvent) -> State:
     """
     if event in (IntentEvent.PAUSED, IntentEvent.RESUMED):
         pausing = event is IntentEvent.PAUSED
-        if state.status not in STOPPABLE or state.paused is pausing:
+        if state.status not in PAUSABLE or state.paused is pausing:
             raise IllegalTransition(state, event)
         return State(state.status, pausing)
     following = _NEXT[state.status].get(event)

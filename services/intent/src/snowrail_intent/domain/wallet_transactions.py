@@ -48,7 +48,8 @@ def wallet_transactions(
         return [return_expired_transaction(intent.order, intent.chain_id, intent.escrow)]
     if intent.chain_cancelled and intent.deposit == 0:
         return Refusal("already_cancelled", "This order is cancelled on chain already.")
-    if intent.status is Status.COMPLETED:
+    is_unspent = intent.recurrence is not None and intent.next_occurrence < intent.order.max_executions
+    if intent.status is Status.COMPLETED and not is_unspent:
         return Refusal("already_executed", "This payment has been made; it cannot be cancelled.")
     return [cancel_transaction(intent.order, intent.chain_id, intent.escrow)]
 
@@ -59,9 +60,9 @@ def _deposit(
     if intent.status not in STOPPABLE or expired:
         return Refusal("intent_closed", f"This intent is {intent.status}; it takes no deposit any more.")
     order = intent.order
-    missing = (order.amount + order.max_fee) * order.max_executions - intent.deposit
+    missing = (order.amount + order.max_fee) * intent.slots_left - intent.unspent_deposit
     wanted = missing if amount is None else amount
-    if missing == 0:
+    if missing <= 0:
         return Refusal("already_funded", "The escrow holds all that this intent takes.")
     if not 0 < wanted <= missing:
         return Refusal("deposit_out_of_range", f"Deposit between 1 and {missing} atoms.")

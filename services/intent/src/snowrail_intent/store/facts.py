@@ -131,7 +131,10 @@ async def find_orders(connection: Connection, order_hashes: Iterable[bytes]) -> 
                 salt=row["salt"],
             ),
             seen=OrderOnChain(
-                deposit=row["deposit"], refunded=row["refunded"], cancelled=row["chain_cancelled"]
+                deposit=row["deposit"],
+                refunded=row["refunded"],
+                cancelled=row["chain_cancelled"],
+                finally_executed=row["executed"],
             ),
         )
         for row in rows
@@ -143,12 +146,13 @@ async def save_orders(connection: Connection, orders: Iterable[tuple[bytes, Orde
     rows = list(orders)
     await connection.execute(
         "UPDATE intent_order SET deposit = new.deposit, refunded = new.refunded,"
-        " chain_cancelled = new.chain_cancelled"
-        " FROM unnest($1::bytea[], $2::numeric[], $3::numeric[], $4::boolean[])"
-        " AS new (order_hash, deposit, refunded, chain_cancelled)"
+        " chain_cancelled = new.chain_cancelled, executed = new.executed"
+        " FROM unnest($1::bytea[], $2::numeric[], $3::numeric[], $4::boolean[], $5::integer[])"
+        " AS new (order_hash, deposit, refunded, chain_cancelled, executed)"
         " WHERE intent_order.order_hash = new.order_hash",
         [order_hash for order_hash, _ in rows],
         [seen.deposit for _, seen in rows],
         [seen.refunded for _, seen in rows],
         [seen.cancelled for _, seen in rows],
+        [seen.finally_executed for _, seen in rows],
     )

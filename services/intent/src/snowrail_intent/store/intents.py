@@ -2,12 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from snowrail_chain.eip712 import Order
+from snowrail_events.parts import IntentRecurrence
+from snowrail_intent.domain.conditions import Comparison, Condition, ConditionKind
 from snowrail_intent.domain.evaluation import EARLIER_PAYMENTS
 from snowrail_intent.domain.intents import Intent, PayingWallet
+from snowrail_intent.domain.recurrence import Recurrence
 from snowrail_intent.domain.states import Status
+from snowrail_intent.domain.terms import recurrence_of, recurrence_terms
 from snowrail_kit.database import Connection, Row
 
 _COLUMNS = """
@@ -15,30 +21,32 @@ intent.intent_id, user_id, version, status, paused, reason, payer, recipient, re
 token_address, amount, chain_id, escrow, signature, approval_amount, next_occurrence, not_before, expires_at,
 estimated_gas, estimated_gas_price, waiting_since, next_check_at, traceparent, created_at, changed_at,
 intent.order_hash, revision, valid_after, valid_until, max_gas_price, safety_buffer, min_interval,
-max_executions, max_fee, salt, deposit, chain_cancelled
+max_executions, max_fee, salt, deposit, executed, chain_cancelled,
+recurrence, condition_kind, condition_token, condition_comparison, condition_value, slot, slots, missed,
+counted_on, warned_slot, last_result, last_result_at
 """
 SELECT_INTENTS = (
     f"SELECT {_COLUMNS} FROM intent JOIN intent_order ON intent_order.order_hash = intent.order_hash"
 )
 
 _INSERT = """
-WITH submitted AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-        $8::text[], $9::numeric[], $10::bigint[], $11::text[], $12::uuid[], $13::bytea[], $14::numeric[],
-        $15::timestamptz[], $16::timestamptz[], $17::bigint[], $18::numeric[], $19::timestamptz[],
-        $20::text[], $21::timestamptz[])
-    AS submitted (intent_id, user_id, status, payer, recipient, recipient_label, token, token_address, amount,
-        chain_id, escrow, terms_key, order_hash, approval_amount, not_before, expires_at, estimated_gas,
-        estimated_gas_price, next_check_at, traceparent, created_at)
-)
 INSERT INTO intent (intent_id, user_id, version, status, paused, payer, recipient, recipient_label, token,
     token_address, amount, chain_id, escrow, terms_key, order_hash, approval_amount, next_occurrence,
     not_before, expires_at, estimated_gas, estimated_gas_price, next_check_at, traceparent, created_at,
-    changed_at)
+    changed_at, recurrence, condition_kind, condition_token, condition_comparison, condition_value, slots,
+    counted_on)
 SELECT intent_id, user_id, 1, status, false, payer, recipient, recipient_label, token, token_address, amount,
     chain_id, escrow, terms_key, order_hash, approval_amount, 0, not_before, expires_at, estimated_gas,
-    estimated_gas_price, next_check_at, traceparent, created_at, created_at
-FROM submitted
+    estimated_gas_price, next_check_at, traceparent, created_at, created_at, recurrence, condition_kind,
+    condition_token, condition_comparison, condition_value, slots, counted_on
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::numeric[], $10::bigint[], $11::text[], $12::uuid[], $13::bytea[], $14::numeric[], $15::timestamptz[],
+    $16::timestamptz[], $17::bigint[], $18::numeric[], $19::timestamptz[], $20::text[], $21::timestamptz[],
+    $22::jsonb[], $23::text[], $24::text[], $25::text[], $26::numeric[], $27::integer[], $28::date[])
+    AS new (intent_id, user_id, status, payer, recipient, recipient_label, token, token_address, amount,
+        chain_id, escrow, terms_key, order_hash, approval_amount, not_before, expires_at, estimated_gas,
+        estimated_gas_price, next_check_at, traceparent, created_at, recurrence, condition_kind,
+        condition_token, condition_comparison, condition_value, slots, counted_on)
 ON CONFLICT (intent_id) DO NOTHING
 RETURNING intent_id
 """
@@ -55,13 +63,17 @@ UPDATE intent SET version = new.version, status = new.status, paused = new.pause
     recipient_label = new.recipient_label, signature = new.signature, order_hash = new.order_hash,
     approval_amount = new.approval_amount, next_occurrence = new.next_occurrence,
     not_before = new.not_before, expires_at = new.expires_at, waiting_since = new.waiting_since,
-    next_check_at = new.next_check_at, changed_at = new.changed_at
+    next_check_at = new.next_check_at, changed_at = new.changed_at, slot = new.slot, slots = new.slots,
+    missed = new.missed, counted_on = new.counted_on, warned_slot = new.warned_slot,
+    last_result = new.last_result, last_result_at = new.last_result_at
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::bytea[],
     $8::bytea[], $9::numeric[], $10::integer[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
-    $14::timestamptz[], $15::timestamptz[], $16::bigint[])
+    $14::timestamptz[], $15::timestamptz[], $16::bigint[], $17::integer[], $18::integer[], $19::integer[],
+    $20::date[], $21::integer[], $22::text[], $23::timestamptz[])
     AS new (intent_id, version, status, paused, reason, recipient_label, signature, order_hash,
             approval_amount, next_occurrence, not_before, expires_at, waiting_since, next_check_at,
-            changed_at, known_version)
+            changed_at, known_version, slot, slots, missed, counted_on, warned_slot, last_result,
+            last_result_at)
 WHERE intent.intent_id = new.intent_id AND intent.version = new.known_version
 RETURNING intent.intent_id
 """
@@ -99,9 +111,19 @@ def to_intent(row: Row) -> Intent:
         order_hash=row["order_hash"],
         signature=row["signature"],
         deposit=row["deposit"],
+        executed=row["executed"],
         chain_cancelled=row["chain_cancelled"],
         approval_amount=row["approval_amount"],
         next_occurrence=row["next_occurrence"],
+        recurrence=_to_recurrence(row["recurrence"]),
+        condition=_to_condition(row),
+        slot=row["slot"],
+        slots=row["slots"],
+        missed=row["missed"],
+        counted_on=row["counted_on"],
+        warned_slot=row["warned_slot"],
+        last_result=row["last_result"],
+        last_result_at=row["last_result_at"],
         not_before=row["not_before"],
         expires_at=row["expires_at"],
         estimated_gas=row["estimated_gas"],
@@ -112,6 +134,25 @@ def to_intent(row: Row) -> Intent:
         created_at=row["created_at"],
         changed_at=row["changed_at"],
     )
+
+
+def _to_recurrence(terms: dict[str, Any] | None) -> Recurrence | None:
+    return None if terms is None else recurrence_of(IntentRecurrence.model_validate(terms))
+
+
+def _to_condition(row: Row) -> Condition | None:
+    if row["condition_kind"] is None:
+        return None
+    return Condition(
+        ConditionKind(row["condition_kind"]),
+        row["condition_token"],
+        Comparison(row["condition_comparison"]),
+        Decimal(row["condition_value"]),
+    )
+
+
+def _from_recurrence(recurrence: Recurrence | None) -> dict[str, Any] | None:
+    return recurrence_terms(recurrence).model_dump(mode="json") if recurrence else None
 
 
 async def find(connection: Connection, intent_ids: Iterable[UUID]) -> dict[UUID, Intent]:
@@ -186,6 +227,13 @@ async def insert(connection: Connection, intents: Sequence[Intent], terms_keys: 
         [intent.next_check_at for intent in intents],
         [intent.traceparent for intent in intents],
         [intent.created_at for intent in intents],
+        [_from_recurrence(intent.recurrence) for intent in intents],
+        [intent.condition and intent.condition.kind for intent in intents],
+        [intent.condition and intent.condition.token for intent in intents],
+        [intent.condition and intent.condition.comparison for intent in intents],
+        [intent.condition and intent.condition.value for intent in intents],
+        [intent.slots for intent in intents],
+        [intent.counted_on for intent in intents],
     )
     inserted = {row["intent_id"] for row in rows}
     await insert_orders(connection, [intent for intent in intents if intent.intent_id in inserted])
@@ -230,6 +278,13 @@ async def update(connection: Connection, intents: Sequence[Intent], known_versio
         [intent.next_check_at for intent in intents],
         [intent.changed_at for intent in intents],
         known_versions,
+        [intent.slot for intent in intents],
+        [intent.slots for intent in intents],
+        [intent.missed for intent in intents],
+        [intent.counted_on for intent in intents],
+        [intent.warned_slot for intent in intents],
+        [intent.last_result for intent in intents],
+        [intent.last_result_at for intent in intents],
     )
     assert len(rows) == len(intents), "locked intents do not change under us"
 
@@ -257,6 +312,27 @@ async def check_now(connection: Connection, chain_id: int, gas_price: int, now: 
         """,
         chain_id,
         gas_price,
+        now,
+        limit,
+    )
+
+
+async def check_priced(
+    connection: Connection, symbol: str, price: Decimal, now: datetime, limit: int
+) -> None:
+    """Have intents looked at now that were delayed by a condition that this price in US dollars meets."""
+    await connection.execute(
+        """
+        UPDATE intent SET next_check_at = $3 WHERE intent_id IN (
+            SELECT intent_id FROM intent
+            WHERE condition_token = $1 AND condition_kind = 'price' AND status = 'delayed' AND NOT paused
+              AND CASE condition_comparison WHEN 'below' THEN $2 < condition_value
+                  ELSE $2 > condition_value END
+              AND next_check_at > $3
+            ORDER BY intent_id LIMIT $4 FOR UPDATE SKIP LOCKED)
+        """,
+        symbol,
+        price,
         now,
         limit,
     )

@@ -25,16 +25,25 @@ ORDER BY created_at DESC, intent.intent_id DESC LIMIT $4
 
 _UPCOMING = f"""
 {SELECT_INTENTS}
-WHERE user_id = $1 AND not_before > $2
-  AND status IN ('awaiting_authorisation', 'awaiting_funds', 'awaiting_approval', 'armed')
+WHERE user_id = $1 AND not_before > $2 AND slot < slots
+  AND status IN ('awaiting_authorisation', 'awaiting_funds', 'awaiting_approval', 'armed', 'delayed', 'due')
   AND ($3::timestamptz IS NULL OR (not_before, intent.intent_id) > ($3, $4))
 ORDER BY not_before, intent.intent_id LIMIT $5
 """
 
 _OVERVIEW = """
-SELECT status, token, count(*) AS intents, sum(amount) AS amount
+SELECT status, token, count(*) AS intents, sum(amount * next_occurrence) AS paid_amount,
+    sum(amount * (slots - slot + (status = 'due')::integer)) AS open_amount,
+    count(*) FILTER (WHERE paused) AS paused, count(*) FILTER (WHERE recurrence IS NOT NULL) AS recurring
 FROM intent WHERE ($1::uuid IS NULL OR user_id = $1) AND created_at >= $2
 GROUP BY status, token ORDER BY status, token
+"""
+
+_DELAY_REASONS = """
+SELECT reason, count(*) AS intents
+FROM intent WHERE ($1::uuid IS NULL OR user_id = $1) AND created_at >= $2 AND reason IS NOT NULL
+  AND status IN ('delayed', 'awaiting_funds', 'awaiting_approval', 'due')
+GROUP BY reason ORDER BY intents DESC, reason
 """
 
 
@@ -75,3 +84,9 @@ async def upcoming(
 async def overview(connection: Connection, user_id: UUID | None, since: datetime) -> list[Row]:
     """Return how many intents of a user, or of all, are in which state, with their atoms by token."""
     return await connection.fetch(_OVERVIEW, user_id, since)
+
+
+async def delay_reasons(connection: Connection, user_id: UUID | None, since: datetime) -> dict[str, int]:
+    """Return how many authorised intents of a user, or of all, are held up for which reason."""
+    rows = await connection.fetch(_DELAY_REASONS, user_id, since)
+    return {row["reason"]: row["intents"] for row in rows}

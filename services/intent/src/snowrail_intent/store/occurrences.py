@@ -10,9 +10,10 @@ from snowrail_intent.domain.payments import Occurrence, OccurrenceStatus
 from snowrail_kit.database import Connection, Row
 
 _INSERT = """
-INSERT INTO occurrence (intent_id, occurrence, payment_id, status, step, version, tx_hash, due_at, changed_at)
-SELECT * FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-    $8::timestamptz[], $9::timestamptz[])
+INSERT INTO occurrence (intent_id, slot, occurrence, payment_id, status, step, version, tx_hash, scheduled_at,
+    due_at, changed_at)
+SELECT * FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::uuid[], $5::text[], $6::text[],
+    $7::bigint[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[])
 """
 _UPDATE = """
 UPDATE occurrence SET status = new.status, step = new.step, version = new.version, tx_hash = new.tx_hash,
@@ -21,18 +22,22 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::ti
     AS new (payment_id, status, step, version, tx_hash, changed_at)
 WHERE occurrence.payment_id = new.payment_id
 """
-_COLUMNS = "intent_id, occurrence, payment_id, status, step, version, tx_hash, due_at, changed_at"
+_COLUMNS = """
+intent_id, slot, occurrence, payment_id, status, step, version, tx_hash, scheduled_at, due_at, changed_at
+"""
 
 
 def _to_occurrence(row: Row) -> Occurrence:
     return Occurrence(
         intent_id=row["intent_id"],
+        slot=row["slot"],
         occurrence=row["occurrence"],
         payment_id=row["payment_id"],
         status=OccurrenceStatus(row["status"]),
         step=row["step"],
         version=row["version"],
         tx_hash=row["tx_hash"],
+        scheduled_at=row["scheduled_at"],
         due_at=row["due_at"],
         changed_at=row["changed_at"],
     )
@@ -46,12 +51,24 @@ async def find_by_payment(connection: Connection, payment_ids: Iterable[UUID]) -
     return {row["payment_id"]: _to_occurrence(row) for row in rows}
 
 
-async def find_by_intent(connection: Connection, intent_id: UUID) -> list[Occurrence]:
-    """Return the occurrences of an intent in order."""
+async def find_by_intent(connection: Connection, intent_id: UUID, limit: int) -> list[Occurrence]:
+    """Return the latest occurrences of an intent, in order."""
     rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM occurrence WHERE intent_id = $1 ORDER BY occurrence", intent_id
+        f"SELECT {_COLUMNS} FROM occurrence WHERE intent_id = $1 ORDER BY slot DESC LIMIT $2",
+        intent_id,
+        limit,
     )
-    return [_to_occurrence(row) for row in rows]
+    return [_to_occurrence(row) for row in reversed(rows)]
+
+
+async def count_paid(connection: Connection, intent_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Return how many occurrences of each intent are paid."""
+    rows = await connection.fetch(
+        "SELECT intent_id, count(*) AS paid FROM occurrence"
+        " WHERE intent_id = ANY($1::uuid[]) AND status = 'succeeded' GROUP BY intent_id",
+        list(intent_ids),
+    )
+    return {row["intent_id"]: row["paid"] for row in rows}
 
 
 async def insert(connection: Connection, occurrences: Sequence[Occurrence]) -> None:
@@ -59,12 +76,14 @@ async def insert(connection: Connection, occurrences: Sequence[Occurrence]) -> N
     await connection.execute(
         _INSERT,
         [item.intent_id for item in occurrences],
+        [item.slot for item in occurrences],
         [item.occurrence for item in occurrences],
         [item.payment_id for item in occurrences],
         [item.status for item in occurrences],
         [item.step for item in occurrences],
         [item.version for item in occurrences],
         [item.tx_hash for item in occurrences],
+        [item.scheduled_at for item in occurrences],
         [item.due_at for item in occurrences],
         [item.changed_at for item in occurrences],
     )

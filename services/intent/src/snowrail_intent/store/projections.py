@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
-from snowrail_intent.domain.limits import Spent
+from snowrail_intent.domain.conditions import CURRENCY
+from snowrail_intent.domain.evaluation import SeenPrice
+from snowrail_intent.domain.limits import Budget
 from snowrail_intent.domain.requests import Account
 from snowrail_kit.database import Connection, Row
 
@@ -150,16 +153,48 @@ async def prune_gas_samples(connection: Connection, before: datetime) -> None:
     await connection.execute("DELETE FROM gas_sample WHERE minute < $1", before)
 
 
-async def fetch_spending(
-    connection: Connection, user_ids: Iterable[UUID], day: date
-) -> dict[tuple[UUID, str], Spent]:
-    """Return what users' intents of a UTC day take, by user and token."""
+async def fetch_budget(connection: Connection, user_ids: Iterable[UUID], days: Iterable[date]) -> Budget:
+    """Return what users' payments take in the months of these UTC days."""
+    months = sorted({day.replace(day=1) for day in days})
+    budget = Budget()
     rows = await connection.fetch(
-        "SELECT user_id, token, amount, gas FROM spending WHERE user_id = ANY($1::uuid[]) AND day = $2",
+        "SELECT user_id, day, token, amount, gas FROM spending"
+        " JOIN unnest($2::date[]) AS month (start)"
+        " ON day >= start AND day < (start + interval '1 month')::date"
+        " WHERE user_id = ANY($1::uuid[])",
         list(user_ids),
-        day,
+        months,
     )
-    return {(row["user_id"], row["token"]): Spent(row["amount"], row["gas"]) for row in rows}
+    for row in rows:
+        budget.add(row["user_id"], row["day"], row["token"], row["amount"], row["gas"])
+    return budget
+
+
+async def save_prices(connection: Connection, prices: Sequence[tuple[str, SeenPrice]]) -> None:
+    """Store prices in US dollars by symbol; older ones than are known change nothing."""
+    await connection.execute(
+        """
+        INSERT INTO token_price AS known (symbol, currency, price, observed_at)
+        SELECT DISTINCT ON (symbol) symbol, $4, price, observed_at
+        FROM unnest($1::text[], $2::numeric[], $3::timestamptz[]) AS told (symbol, price, observed_at)
+        ORDER BY symbol, observed_at DESC
+        ON CONFLICT (symbol, currency) DO UPDATE
+        SET price = EXCLUDED.price, observed_at = EXCLUDED.observed_at
+        WHERE EXCLUDED.observed_at >= known.observed_at
+        """,
+        [symbol for symbol, _ in prices],
+        [price.value for _, price in prices],
+        [price.observed_at for _, price in prices],
+        CURRENCY,
+    )
+
+
+async def fetch_prices(connection: Connection) -> dict[str, SeenPrice]:
+    """Return the newest price in US dollars of each token, by symbol."""
+    rows = await connection.fetch(
+        "SELECT symbol, price, observed_at FROM token_price WHERE currency = $1", CURRENCY
+    )
+    return {row["symbol"]: SeenPrice(Decimal(row["price"]), row["observed_at"]) for row in rows}
 
 
 async def add_spending(connection: Connection, changes: Sequence[SpendingChange]) -> None:

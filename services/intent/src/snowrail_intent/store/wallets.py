@@ -24,7 +24,9 @@ ON CONFLICT (chain_id, address, token) DO UPDATE
 SET paid_block = greatest(wallet.paid_block, EXCLUDED.paid_block)
 """
 _OPEN = """
-SELECT asked.chain_id, asked.address, asked.token, sum(intent.amount + intent_order.max_fee) AS atoms
+SELECT asked.chain_id, asked.address, asked.token,
+    sum((intent.amount + intent_order.max_fee)
+        * CASE WHEN $5 THEN 1 ELSE slots - slot + (intent.status = 'due')::integer END) AS atoms
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS asked (chain_id, address, token, block)
 JOIN intent ON payer = asked.address AND token_address = asked.token AND intent.chain_id = asked.chain_id
 JOIN intent_order USING (order_hash)

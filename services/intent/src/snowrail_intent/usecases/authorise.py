@@ -65,9 +65,9 @@ async def authorise_all(
     causes: Sequence[Delivery[IntentAuthoriseV1] | None],
 ) -> list[AuthoriseOutcome]:
     """Judge signatures in order, and store and announce what follows."""
-    work = Work(tx, parts.pace)
+    work = Work(tx, parts)
     await work.lock({item.intent_id for item in given})
-    await work.lock_wallets(work.intents.values(), readings)
+    await work.look_around(list(work.intents.values()), readings)
     outcomes: list[AuthoriseOutcome] = []
     for item, request_id, cause in zip(given, request_ids, causes, strict=True):
         intent = work.intents.get(item.intent_id)

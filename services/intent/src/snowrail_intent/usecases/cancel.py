@@ -52,7 +52,7 @@ async def cancel_all(
     While a payment is in flight only the chain can stop it: the answer carries the payer's transaction, and
     whichever the chain takes first decides.
     """
-    work = Work(tx, parts.pace)
+    work = Work(tx, parts)
     await work.lock({intent_id for intent_id, _ in asked})
     outcomes: list[Intent | Refusal] = []
     for (intent_id, user_id), request_id, cause in zip(asked, request_ids, causes, strict=True):
@@ -64,7 +64,8 @@ async def cancel_all(
         if intent.status in STOPPABLE:
             following = intent.after(tx.now, IntentEvent.CANCELLED, reason=CANCELLED_BY_USER)
         elif intent.status is Status.DUE:
-            following = intent.changed(tx.now, reason=CANCEL_ON_CHAIN_ONLY)
+            # only the chain can stop what is in flight; no occurrence follows it
+            following = intent.changed(tx.now, reason=CANCEL_ON_CHAIN_ONLY, slots=intent.slot)
             step = cancel_transaction(intent.order, intent.chain_id, intent.escrow)
         elif (step := way_back(intent, tx.now)) is not None:
             following = intent.changed(tx.now)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from snowrail_events import TransactionFinalV1, TransactionIncludedV1, TransactionOrphanedV1
-from snowrail_intent.domain.evaluation import Inputs
 from snowrail_intent.domain.facts import (
     SUPERSEDED_ORDER_FUNDED,
     EscrowFact,
@@ -55,11 +54,12 @@ async def _record(
     intent_ids = await fact_store.find_intents(tx.connection, hashes) if hashes else set()
     if not intent_ids:
         return
-    work = Work(tx, parts.pace)
+    work = Work(tx, parts)
     await work.lock(intent_ids)
     await fact_store.save(tx.connection, told)
     orders = await fact_store.find_orders(tx.connection, hashes)
     facts = await fact_store.find(tx.connection, orders)
+    await work.look_around(list(work.intents.values()))
     gas_prices = await projections.fetch_gas_prices(tx.connection)
     changed: dict[bytes, OrderOnChain] = {}
     for order_hash, order in orders.items():
@@ -105,13 +105,15 @@ def _apply(
 ) -> None:
     verdict = judge_facts(intent, seen)
     refunded = seen.refunded if seen.refunded != before.refunded else None
-    following = replace(intent, deposit=seen.deposit, chain_cancelled=seen.cancelled)
+    following = replace(
+        intent, deposit=seen.deposit, executed=seen.finally_executed, chain_cancelled=seen.cancelled
+    )
     if verdict.events or verdict.reason != intent.reason or refunded is not None:
         following = work.put(following.after(work.now, *verdict.events, reason=verdict.reason))
     if refunded is not None:
         work.answer(intent.intent_id, refunded=refunded)
     if following.covered_by_deposit and following.status in STOPPABLE - {Status.AWAITING_AUTHORISATION}:
-        work.judge(following, Inputs(now=work.now, gas_price=gas_price))
+        work.judge(following, work.inputs_beside_wallet(following, gas_price))
 
 
 def _offer_return(intent: Intent, order: StoredOrder, seen: OrderOnChain, work: Work) -> None:

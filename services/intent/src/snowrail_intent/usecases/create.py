@@ -8,9 +8,12 @@ from uuid import UUID
 from snowrail_chain.addresses import AddressError, parse_address
 from snowrail_chain.config import ChainConfig, InvalidTokenId, TokenConfig, UnknownChain, UnknownToken
 from snowrail_events import IntentCreateV1
+from snowrail_events.parts import IntentCondition, IntentRecurrence
 from snowrail_intent.clients import Readings
+from snowrail_intent.domain.conditions import Condition, InvalidCondition
 from snowrail_intent.domain.intents import Intent, PayingWallet
-from snowrail_intent.domain.limits import Spent
+from snowrail_intent.domain.limits import Budget
+from snowrail_intent.domain.recurrence import InvalidRecurrence, Recurrence
 from snowrail_intent.domain.refusals import Refusal
 from snowrail_intent.domain.requests import (
     Account,
@@ -20,6 +23,7 @@ from snowrail_intent.domain.requests import (
     create_intent,
     is_same_request,
 )
+from snowrail_intent.domain.terms import condition_of, recurrence_of
 from snowrail_intent.parts import Parts
 from snowrail_intent.store import intents as intent_store
 from snowrail_intent.store import projections
@@ -47,9 +51,13 @@ class ChainUnread:
 CreateOutcome = Intent | Refusal | UserUnknown | ChainUnread
 
 
-def request_of(delivery: Delivery[IntentCreateV1]) -> CreateRequest:
-    """Return the request that a command carries."""
+def request_of(delivery: Delivery[IntentCreateV1]) -> CreateRequest | Refusal:
+    """Return the request that a command carries, or why it is none."""
     event = delivery.event
+    terms = read_terms(event.condition, event.recurrence)
+    if isinstance(terms, Refusal):
+        return terms
+    condition, recurrence = terms
     return CreateRequest(
         intent_id=event.intent_id,
         user_id=event.user_id,
@@ -61,12 +69,31 @@ def request_of(delivery: Delivery[IntentCreateV1]) -> CreateRequest:
         not_before=event.not_before,
         acknowledged=frozenset(event.acknowledged),
         traceparent=delivery.traceparent,
+        condition=condition,
+        recurrence=recurrence,
+        safety_buffer=event.safety_buffer,
     )
+
+
+def read_terms(
+    condition: IntentCondition | None, recurrence: IntentRecurrence | None
+) -> tuple[Condition | None, Recurrence | None] | Refusal:
+    """Return condition and recurrence that a request names, or what does not fit together in them."""
+    try:
+        return (
+            condition_of(condition) if condition else None,
+            recurrence_of(recurrence) if recurrence else None,
+        )
+    except InvalidCondition as error:
+        return Refusal("invalid_condition", f"This condition cannot be used: {error}.")
+    except InvalidRecurrence as error:
+        return Refusal("invalid_recurrence", f"This cannot repeat so: {error}.")
 
 
 async def prepare_create(deliveries: list[Delivery[IntentCreateV1]], parts: Parts) -> Readings:
     """Read balances and allowances for a batch: one question per chain."""
-    return await read_for_requests([request_of(delivery) for delivery in deliveries], parts)
+    requests = [request_of(delivery) for delivery in deliveries]
+    return await read_for_requests([item for item in requests if not isinstance(item, Refusal)], parts)
 
 
 async def read_for_requests(requests: Iterable[CreateRequest], parts: Parts) -> Readings:
@@ -104,16 +131,24 @@ async def create(
     deliveries: list[Delivery[IntentCreateV1]], tx: Transaction, parts: Parts, readings: Readings
 ) -> None:
     """Create the intents of a batch of commands, answering each with what became of it."""
-    requests = [request_of(delivery) for delivery in deliveries]
-    outcomes = await create_all(requests, tx, parts, readings, deliveries)
-    for delivery, request, outcome in zip(deliveries, requests, outcomes, strict=True):
+    read = [(delivery, request_of(delivery)) for delivery in deliveries]
+    valid = [(delivery, request) for delivery, request in read if not isinstance(request, Refusal)]
+    outcomes = await create_all(
+        [request for _, request in valid], tx, parts, readings, [delivery for delivery, _ in valid]
+    )
+    answers: list[tuple[Delivery[IntentCreateV1], CreateOutcome]] = [
+        (delivery, request) for delivery, request in read if isinstance(request, Refusal)
+    ]
+    answers += zip((delivery for delivery, _ in valid), outcomes, strict=True)
+    for delivery, outcome in answers:
+        event = delivery.event
         if isinstance(outcome, Refusal):
             rejection = outgoing.rejected(
-                request.intent_id, request.user_id, request.intent_id, "create", outcome, tx.now
+                event.intent_id, event.user_id, event.intent_id, "create", outcome, tx.now
             )
             tx.emit(rejection, cause=delivery)
         elif isinstance(outcome, UserUnknown):
-            delivery.wait_for(f"user:{request.user_id}", "nothing is known of this user yet")
+            delivery.wait_for(f"user:{event.user_id}", "nothing is known of this user yet")
         elif isinstance(outcome, ChainUnread):
             delivery.retry(f"chain {outcome.chain_id} could not be read", after_seconds=2)
 
@@ -126,23 +161,18 @@ class _Seen:
     existing: dict[UUID, Intent]
     recent_terms: set[UUID]
     paid_recipients: dict[UUID, set[str]]
-    spent: dict[tuple[UUID, str], Spent]
+    budget: Budget
     promised: dict[PayingWallet, int] = field(default_factory=dict[PayingWallet, int])
     paid_blocks: dict[PayingWallet, int] = field(default_factory=dict[PayingWallet, int])
-    gas: dict[UUID, int] = field(default_factory=dict[UUID, int])
-
-    def spent_by(self, user_id: UUID, token: str) -> Spent:
-        """Atoms of a token and gas of all tokens that a user's intents of the day take."""
-        amount = self.spent.get((user_id, token), Spent()).amount
-        return Spent(amount, self.gas.get(user_id, 0))
 
     def add(self, request: CreateRequest, intent: Intent) -> None:
         """Count an intent that the batch creates."""
-        spent = self.spent_by(request.user_id, request.token)
         self.existing[intent.intent_id] = intent
         self.recent_terms.add(request.terms_key)
-        self.spent[request.user_id, request.token] = Spent(spent.amount + intent.order.amount)
-        self.gas[request.user_id] = spent.gas + intent.estimated_gas
+        assert intent.counted_on is not None, "a new intent is counted"
+        self.budget.add(
+            intent.user_id, intent.counted_on, intent.token, intent.order.amount, intent.estimated_gas
+        )
 
 
 async def create_all(
@@ -186,7 +216,7 @@ async def _look(
     users = {request.user_id for request in requests}
     accounts = await projections.lock_users(tx.connection, users)
     window = timedelta(seconds=parts.settings.duplicate_window_seconds)
-    spent = await projections.fetch_spending(tx.connection, users, tx.now.date())
+    days = {request.counted_day(tx.now) for request in requests}
     seen = _Seen(
         accounts=accounts,
         existing=await intent_store.find(tx.connection, {request.intent_id for request in requests}),
@@ -196,11 +226,9 @@ async def _look(
         paid_recipients=await projections.find_paid_recipients(
             tx.connection, [(request.user_id, request.recipient) for request in requests]
         ),
-        spent=spent,
+        budget=await projections.fetch_budget(tx.connection, users, days),
     )
     await _look_at_wallets(seen, requests, tx, parts, readings)
-    for (user_id, _), used in spent.items():
-        seen.gas[user_id] = seen.gas.get(user_id, 0) + used.gas
     return seen
 
 
@@ -250,8 +278,10 @@ def _judge(
         is_repeated=request.terms_key in seen.recent_terms,
         paid_recipients=seen.paid_recipients.get(request.user_id, frozenset()),
         limits=parts.limits.get(account.kyc_level),
-        spent=seen.spent_by(request.user_id, request.token),
+        spent=seen.budget.spent(request.user_id, request.counted_day(tx.now), request.token),
         farthest=timedelta(days=parts.settings.schedule_farthest_days),
+        most_occurrences=parts.settings.recurrence_most_occurrences,
+        priced_tokens=frozenset(known.symbol for offered in parts.chains.chains for known in offered.tokens),
     )
     return create_intent(request, circumstances, parts.orders, parts.pace)
 
@@ -265,9 +295,10 @@ async def _store(created: Sequence[tuple[CreateRequest, Intent]], tx: Transactio
 
 
 def _spending(intent: Intent) -> projections.SpendingChange:
+    assert intent.counted_on is not None, "a new intent is counted"
     return projections.SpendingChange(
         user_id=intent.user_id,
-        day=intent.created_at.date(),
+        day=intent.counted_on,
         token=intent.token,
         amount=intent.order.amount,
         gas=intent.estimated_gas,

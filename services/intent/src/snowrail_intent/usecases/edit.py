@@ -1,14 +1,14 @@
-"""Edits before authorisation, and holding an intent back."""
+"""Edits before authorisation."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from snowrail_chain.eip712 import InvalidOrder, order_hash, validate_order
 from snowrail_intent.domain.intents import Intent
 from snowrail_intent.domain.orders import order_salt
 from snowrail_intent.domain.refusals import NOT_FOUND, Refusal
-from snowrail_intent.domain.states import STOPPABLE, WAITING, IntentEvent, allows
+from snowrail_intent.domain.states import IntentEvent, allows
 from snowrail_intent.parts import Parts
 from snowrail_intent.store import facts as fact_store
 from snowrail_intent.store import intents as intent_store
@@ -18,6 +18,9 @@ from snowrail_kit.unit_of_work import Transaction
 _NOT_EDITABLE = Refusal(
     "already_authorised",
     "Terms can be edited only before they are authorised; cancel and start anew.",
+)
+_SERIES_FIXED = Refusal(
+    "series_fixed", "The times of a recurring payment cannot be edited; cancel it and set up another."
 )
 _FUNDING_UNDER_WAY = Refusal(
     "funding_under_way", "A deposit for the present terms is on its way; cancel the intent to take it back."
@@ -45,7 +48,7 @@ class Edit:
 
 async def edit(intent_id: UUID, user_id: UUID, edit: Edit, tx: Transaction, parts: Parts) -> Intent | Refusal:
     """Change an intent before its authorisation. Terms that are signed make a new order."""
-    work = Work(tx, parts.pace)
+    work = Work(tx, parts)
     await work.lock([intent_id])
     intent = work.intents.get(intent_id)
     if intent is None or intent.user_id != user_id:
@@ -55,6 +58,8 @@ async def edit(intent_id: UUID, user_id: UUID, edit: Edit, tx: Transaction, part
     following = intent.after(tx.now, IntentEvent.EDITED, reason=intent.reason)
     if edit.recipient_label is not None:
         following = replace(following, recipient_label=edit.recipient_label)
+    if edit.changes_order and intent.recurrence is not None:
+        return _SERIES_FIXED
     if edit.changes_order:
         facts = await fact_store.find(tx.connection, [intent.order_hash])
         if facts:
@@ -100,28 +105,5 @@ def _reorder(intent: Intent, edit: Edit, now: datetime, parts: Parts) -> Intent 
         order_hash=order_hash(order),
         not_before=not_before,
         expires_at=expires_at,
+        counted_on=opens.astimezone(UTC).date(),
     )
-
-
-async def hold(
-    intent_id: UUID, user_id: UUID, paused: bool, tx: Transaction, parts: Parts
-) -> Intent | Refusal:
-    """Pause or resume an intent. Asking for what is already so changes nothing."""
-    work = Work(tx, parts.pace)
-    await work.lock([intent_id])
-    intent = work.intents.get(intent_id)
-    if intent is None or intent.user_id != user_id:
-        return NOT_FOUND
-    event = IntentEvent.PAUSED if paused else IntentEvent.RESUMED
-    if not allows(intent.state, event):
-        if intent.status in STOPPABLE:
-            return intent
-        return Refusal(
-            "not_pausable", f"This intent is {intent.status} and cannot be held back; try to cancel it."
-        )
-    following = intent.after(tx.now, event, reason=intent.reason)
-    if following.status in WAITING:
-        following = replace(following, waiting_since=tx.now)
-    following = work.put(following)
-    await work.write()
-    return following

@@ -29,11 +29,11 @@ async def evaluate_due(parts: Parts) -> bool:
         return False
     readings = await read_for_intents(_to_read(candidates, parts), parts)
     async with parts.transaction() as tx:
-        work = Work(tx, parts.pace)
+        work = Work(tx, parts)
         await work.lock_free(intent.intent_id for intent in candidates)
         known = {intent.intent_id: intent.version for intent in candidates}
-        await work.lock_wallets(work.intents.values(), readings)
         unchanged = [item for item in work.intents.values() if item.version == known[item.intent_id]]
+        await work.look_around([item for item in unchanged if item.status is not Status.DUE], readings)
         cancelled = [item for item in unchanged if item.status is Status.DUE and item.chain_cancelled]
         await _conclude_cancellations(cancelled, work, tx)
         for intent in unchanged:

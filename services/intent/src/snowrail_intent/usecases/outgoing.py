@@ -7,15 +7,18 @@ from snowrail_events import (
     IntentCancelledV1,
     IntentCreatedV1,
     IntentDueV1,
+    IntentLowBalanceV1,
     IntentRejectedV1,
     IntentUpdatedV1,
 )
 from snowrail_events.parts import UnsignedTransaction
+from snowrail_intent.domain.evaluation import Shortfall
 from snowrail_intent.domain.intents import Intent
 from snowrail_intent.domain.next_steps import approval_of, funding_of
 from snowrail_intent.domain.orders import order_terms
 from snowrail_intent.domain.payments import Occurrence
 from snowrail_intent.domain.refusals import Refusal
+from snowrail_intent.domain.terms import condition_terms, recurrence_terms
 
 
 def _hash(intent: Intent) -> str:
@@ -47,6 +50,10 @@ def created(intent: Intent) -> IntentCreatedV1:
         estimated_gas=intent.estimated_gas,
         estimated_gas_price=intent.estimated_gas_price,
         fee_payer="platform",
+        condition=condition_terms(intent.condition) if intent.condition else None,
+        recurrence=recurrence_terms(intent.recurrence) if intent.recurrence else None,
+        next_run_at=intent.next_run_at,
+        occurrences_total=intent.slots,
     )
 
 
@@ -71,6 +78,31 @@ def updated(
         request_id=request_id,
         next_step=next_step,
         refunded=refunded,
+        paused=intent.paused,
+        next_run_at=intent.next_run_at,
+        occurrences_total=max(intent.slots, 1),
+        occurrences_paid=intent.next_occurrence,
+        occurrences_missed=intent.missed,
+        last_result=intent.last_result,
+        last_result_at=intent.last_result_at,
+    )
+
+
+def low_balance(intent: Intent, missing: Shortfall, now: datetime) -> IntentLowBalanceV1:
+    """An occurrence falls due soon and is not covered."""
+    assert intent.not_before is not None, "only what is scheduled falls due later"
+    return IntentLowBalanceV1(
+        intent_id=intent.intent_id,
+        user_id=intent.user_id,
+        payer=intent.order.payer,
+        recipient=intent.order.recipient,
+        recipient_label=intent.recipient_label,
+        token=intent.token,
+        due_at=intent.not_before,
+        reason=missing.reason,
+        needed=missing.needed,
+        available=missing.available,
+        warned_at=now,
     )
 
 

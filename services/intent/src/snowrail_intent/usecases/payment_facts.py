@@ -90,7 +90,7 @@ def _fact(event: PaymentEvent, status: OccurrenceStatus, step: str, tx_hash: str
 
 async def _record(facts: Sequence[PaymentFact], tx: Transaction, parts: Parts) -> None:
     """Apply facts to the occurrences they are about. What no intent of ours asked for is not ours."""
-    work = Work(tx, parts.pace)
+    work = Work(tx, parts)
     await work.lock({fact.intent_id for fact in facts})
     occurrences = await occurrence_store.find_by_payment(tx.connection, {fact.payment_id for fact in facts})
     released: set[PayingWallet] = set()
@@ -108,6 +108,30 @@ async def _record(facts: Sequence[PaymentFact], tx: Transaction, parts: Parts) -
             work.put(following)
             if intent.status is Status.DUE and following.status is not Status.DUE and not intent.is_native:
                 released.add(intent.wallet)
+    await _recount(facts, work, tx)
     await work.write()
     if released:
         await intent_store.check_released(tx.connection, released, tx.now)
+
+
+async def _recount(facts: Sequence[PaymentFact], work: Work, tx: Transaction) -> None:
+    """Count anew what is paid of series of which a payment failed.
+
+    An earlier payment may have left the chain and failed while a later one was in flight: that one was then
+    asked for under a number that the escrow does not expect, and the next one has to have the right one.
+    """
+    failed = {fact.intent_id for fact in facts if fact.status is OccurrenceStatus.FAILED}
+    series = [
+        intent
+        for intent_id in failed
+        if (intent := work.intents.get(intent_id)) is not None
+        and intent.recurrence is not None
+        and intent.status is not Status.DUE
+    ]
+    if not series:
+        return
+    paid = await occurrence_store.count_paid(tx.connection, [intent.intent_id for intent in series])
+    for intent in series:
+        counted = paid.get(intent.intent_id, 0)
+        if counted < intent.next_occurrence:
+            work.put(intent.changed(tx.now, next_occurrence=counted))

@@ -1,6 +1,10 @@
-"""What intents depend on that others own: users and gas prices."""
+"""What intents depend on that others own: users, gas prices and the prices of tokens."""
 
-from snowrail_events import GasPriceUpdatedV1, UserRegisteredV1, UserUpdatedV1
+from decimal import Decimal
+
+from snowrail_events import GasPriceUpdatedV1, PriceUpdatedV1, UserRegisteredV1, UserUpdatedV1
+from snowrail_intent.domain.conditions import CURRENCY
+from snowrail_intent.domain.evaluation import SeenPrice
 from snowrail_intent.domain.requests import Account
 from snowrail_intent.parts import Parts
 from snowrail_intent.store import intents as intent_store
@@ -50,4 +54,20 @@ async def record_gas_prices(
         await intent_store.check_now(
             tx.connection, chain_id, newest[chain_id].gas_price, tx.now, _WOKEN_INTENTS
         )
+    parts.wake_engine()
+
+
+async def record_prices(deliveries: list[Delivery[PriceUpdatedV1]], tx: Transaction, parts: Parts) -> None:
+    """Remember prices, and have intents looked at whose condition they meet."""
+    prices = [
+        (event.symbol, SeenPrice(Decimal(event.price), event.observed_at))
+        for delivery in deliveries
+        if (event := delivery.event).currency == CURRENCY
+    ]
+    if not prices:
+        return
+    await projections.save_prices(tx.connection, prices)
+    newest = await projections.fetch_prices(tx.connection)
+    for symbol in sorted({symbol for symbol, _ in prices}):
+        await intent_store.check_priced(tx.connection, symbol, newest[symbol].value, tx.now, _WOKEN_INTENTS)
     parts.wake_engine()

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from snowrail_chain.config import ChainRegistry, UnknownChain, UnknownToken
-from snowrail_events import IntentUpdatedV1
+from snowrail_events import IntentLowBalanceV1, IntentUpdatedV1
 from snowrail_kit.money import format_amount
 from snowrail_notification.domain.catalogue import Type
 from snowrail_notification.domain.intents import News
@@ -105,6 +105,30 @@ def intent_message(registry: ChainRegistry, event: IntentUpdatedV1, item: News) 
         actions.insert(0, Action("Withdraw", f"/withdraw {event.intent_id}", "primary"))
     data = {"intent_id": str(event.intent_id), "status": event.status, "reason": event.reason}
     return Message(event.user_id, *told, data, tuple(actions))
+
+
+_SHORT_OF = {
+    "approval_missing": "the escrow may take {available} of it",
+    "deposit_missing": "the deposit holds {available}",
+}
+
+
+def low_balance_message(registry: ChainRegistry, event: IntentLowBalanceV1) -> Message:
+    """Return what the payer is told before a payment that is not covered falls due."""
+    needed = amount_text(registry, event.token, event.needed)
+    available = amount_text(registry, event.token, event.available)
+    there = _SHORT_OF.get(event.reason, "your wallet holds {available}").format(available=available)
+    to = event.recipient_label or short_address(event.recipient)
+    text = f"The payment to {to} on {event.due_at:%Y-%m-%d %H:%M} UTC needs {needed}; {there}."
+    data = {
+        "intent_id": str(event.intent_id),
+        "reason": event.reason,
+        "due_at": event.due_at.isoformat(),
+        "needed": str(event.needed),
+        "available": str(event.available),
+    }
+    actions = (status_command(event.intent_id),)
+    return Message(event.user_id, Type.LOW_BALANCE, "Payment not covered yet", text, data, actions)
 
 
 def status_command(intent_id: UUID) -> Action:

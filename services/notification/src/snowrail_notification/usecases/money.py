@@ -1,10 +1,11 @@
 """Intents and payments: progress on the feed, and notifications when it matters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from snowrail_events import (
     IntentCreatedV1,
+    IntentLowBalanceV1,
     IntentUpdatedV1,
     PaymentBlockedV1,
     PaymentCancelledV1,
@@ -14,12 +15,15 @@ from snowrail_events import (
 )
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
-from snowrail_notification import store
 from snowrail_notification.domain import wording
 from snowrail_notification.domain.catalogue import Type
-from snowrail_notification.domain.intents import UNSEEN, IntentState, news
+from snowrail_notification.domain.intents import UNSEEN, IntentState, News, news
 from snowrail_notification.domain.wording import Message
 from snowrail_notification.parts import Parts
+from snowrail_notification.store import notifications as store
+from snowrail_notification.store import summaries
+from snowrail_notification.store.notifications import KnownUser
+from snowrail_notification.store.summaries import Movement
 from snowrail_notification.usecases.telling import Told, feed, tell, wire
 
 _STEP_NAMES = {"submitted": "tx:pending", "included": "tx:confirmed"}
@@ -44,8 +48,29 @@ async def show_updated(deliveries: list[Delivery[IntentUpdatedV1]], tx: Transact
         told.extend(
             (delivery, wording.intent_message(parts.registry, event, item))
             for item in news(before, _state(event), returns_deposit, bool(event.refunded))
+            if not (item is News.FUNDS_MISSING and _warned_in_time(event))
+            and not (item is News.READY and _goes_at_once(before, event))
         )
-    await tell(tx, told)
+    await tell(tx, told, parts)
+
+
+def _goes_at_once(before: IntentState, event: IntentUpdatedV1) -> bool:
+    """Whether the payer has just signed what is paid now: the payment itself is the news."""
+    waited = before.status not in ("draft", "awaiting_authorisation")
+    return event.status == "due" and not waited and not wording.is_native(event.token)
+
+
+def _warned_in_time(event: IntentUpdatedV1) -> bool:
+    """Whether the money is missing ahead of time: `intent.low_balance` says so when the day comes near."""
+    return event.next_run_at is not None and event.changed_at < event.next_run_at
+
+
+async def warn_of_low_balance(
+    deliveries: list[Delivery[IntentLowBalanceV1]], tx: Transaction, parts: Parts
+) -> None:
+    """Tell payers of payments that fall due soon and are not covered."""
+    messages = [(item, wording.low_balance_message(parts.registry, item.event)) for item in deliveries]
+    await tell(tx, messages, parts)
 
 
 def _state(event: IntentCreatedV1 | IntentUpdatedV1) -> IntentState:
@@ -93,7 +118,7 @@ async def show_payment_progress(
                 ),
             )
         )
-    await tell(tx, told)
+    await tell(tx, told, parts)
 
 
 async def show_succeeded(
@@ -102,6 +127,7 @@ async def show_succeeded(
     """Tell the payer that it was sent and the recipient that it arrived."""
     addresses = [address for item in deliveries for address in (item.event.payer, item.event.recipient)]
     people = await store.users_by_address(tx, addresses)
+    await summaries.record(tx, _movements(deliveries, people))
     told: list[Told] = []
     for delivery in deliveries:
         event = delivery.event
@@ -132,7 +158,20 @@ async def show_succeeded(
             told.append(
                 (delivery, Message(recipient.user_id, Type.PAYMENT_RECEIVED, "Payment received", text, data))
             )
-    await tell(tx, told)
+    await tell(tx, told, parts)
+
+
+def _movements(
+    deliveries: Sequence[Delivery[PaymentSucceededV1]], people: Mapping[str, KnownUser]
+) -> list[Movement]:
+    movements: list[Movement] = []
+    for event in (delivery.event for delivery in deliveries):
+        moved = (event.token, event.amount, event.succeeded_at)
+        movements.append(Movement(event.payment_id, event.user_id, True, *moved))
+        recipient = people.get(event.recipient)
+        if recipient is not None:
+            movements.append(Movement(event.payment_id, recipient.user_id, False, *moved))
+    return movements
 
 
 async def _tell_of_end(
@@ -152,7 +191,7 @@ async def _tell_of_end(
         data = {"payment_id": str(event.payment_id), "intent_id": str(event.intent_id)}
         show = (wording.status_command(event.intent_id),)
         told.append((delivery, Message(event.user_id, Type.TRANSACTION_FAILED, title, text, data, show)))
-    await tell(tx, told)
+    await tell(tx, told, parts)
 
 
 async def show_failed(deliveries: list[Delivery[PaymentFailedV1]], tx: Transaction, parts: Parts) -> None:

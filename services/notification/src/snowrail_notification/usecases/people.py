@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from snowrail_events import (
+    DeviceDecidedV1,
     DeviceSignedInV1,
     NotificationMarkReadV1,
     PriceAnomalyDetectedV1,
@@ -13,16 +14,29 @@ from snowrail_events import (
 )
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
-from snowrail_notification import store
 from snowrail_notification.domain.catalogue import Type
-from snowrail_notification.domain.wording import Message
+from snowrail_notification.domain.wording import Action, Message
 from snowrail_notification.parts import Parts
+from snowrail_notification.store import alerts as alerts_store
+from snowrail_notification.store import contacts as contacts_store
+from snowrail_notification.store import deliveries as deliveries_store
+from snowrail_notification.store import notifications as store
+from snowrail_notification.store import summaries as summaries_store
+from snowrail_notification.usecases.preferences import preferences_of
 from snowrail_notification.usecases.telling import Told, feed, tell
 
+_UNCONFIRMED_KEPT = timedelta(days=7)
+_MOVEMENTS_KEPT = timedelta(days=30)
 
-async def learn_registered(deliveries: list[Delivery[UserRegisteredV1]], tx: Transaction, _: Parts) -> None:
-    """Remember new users."""
+
+async def learn_registered(
+    deliveries: list[Delivery[UserRegisteredV1]], tx: Transaction, parts: Parts
+) -> None:
+    """Remember new users, and say what they are told until they choose."""
     await store.save_users(tx, [delivery.event for delivery in deliveries])
+    known = await preferences_of(tx, parts, [delivery.event.user_id for delivery in deliveries])
+    for delivery in deliveries:
+        tx.emit(known[delivery.event.user_id], delivery)
 
 
 async def learn_updated(deliveries: list[Delivery[UserUpdatedV1]], tx: Transaction, _: Parts) -> None:
@@ -30,7 +44,9 @@ async def learn_updated(deliveries: list[Delivery[UserUpdatedV1]], tx: Transacti
     await store.save_users(tx, [delivery.event for delivery in deliveries])
 
 
-async def tell_of_devices(deliveries: list[Delivery[DeviceSignedInV1]], tx: Transaction, _: Parts) -> None:
+async def tell_of_devices(
+    deliveries: list[Delivery[DeviceSignedInV1]], tx: Transaction, parts: Parts
+) -> None:
     """Warn of sign-ins from devices that were never seen before."""
     told: list[Told] = [
         (
@@ -39,23 +55,50 @@ async def tell_of_devices(deliveries: list[Delivery[DeviceSignedInV1]], tx: Tran
                 event.user_id,
                 Type.SECURITY_ALERT,
                 "New device signed in",
-                f"{event.label} signed in to your account. If this was not you, sign that device out.",
+                f"{event.label} signed in to your account. Was this you?",
                 {
                     "device_id": str(event.device_id),
                     "label": event.label,
                     "address": event.address,
                     "at": event.signed_in_at.isoformat(),
                 },
+                (
+                    Action("It was me", f"/device approve {event.device_id}", "primary"),
+                    Action("It was not me", f"/device deny {event.device_id}", "danger"),
+                ),
             ),
         )
         for delivery in deliveries
         if (event := delivery.event).is_new
     ]
-    await tell(tx, told)
+    await tell(tx, told, parts)
+
+
+async def tell_of_decisions(
+    deliveries: list[Delivery[DeviceDecidedV1]], tx: Transaction, parts: Parts
+) -> None:
+    """Tell what became of a new device: whoever decided was perhaps not the one who is reading."""
+    told: list[Told] = [
+        (
+            delivery,
+            Message(
+                event.user_id,
+                Type.SECURITY_ALERT,
+                f"Device {event.decision}",
+                f"{event.label or 'A device'} was approved."
+                if event.decision == "approved"
+                else f"{event.label or 'A device'} was signed out and may not come back by itself.",
+                {"device_id": str(event.device_id), "sessions_ended": event.sessions_ended},
+            ),
+        )
+        for delivery in deliveries
+        if (event := delivery.event).decision != "refused"
+    ]
+    await tell(tx, told, parts)
 
 
 async def tell_of_anomalies(
-    deliveries: list[Delivery[PriceAnomalyDetectedV1]], tx: Transaction, _: Parts
+    deliveries: list[Delivery[PriceAnomalyDetectedV1]], tx: Transaction, parts: Parts
 ) -> None:
     """Tell administrators of prices that were not believed."""
     people = await store.administrators(tx)
@@ -75,7 +118,7 @@ async def tell_of_anomalies(
         for event in (delivery.event,)
         for user_id in people
     ]
-    await tell(tx, told)
+    await tell(tx, told, parts)
 
 
 async def mark_read(deliveries: list[Delivery[NotificationMarkReadV1]], tx: Transaction, _: Parts) -> None:
@@ -115,4 +158,11 @@ async def prune(parts: Parts) -> bool:
     limit = parts.settings.prune_rows
     async with parts.transaction() as tx:
         before = tx.now - timedelta(days=parts.settings.retention_days)
-        return await store.prune(tx, before, limit) == limit
+        deleted = [
+            await store.prune(tx, before, limit),
+            await deliveries_store.prune(tx, before, limit),
+            await contacts_store.prune(tx, tx.now - _UNCONFIRMED_KEPT, limit),
+            await alerts_store.prune(tx, before, limit),
+            await summaries_store.prune(tx, tx.now - _MOVEMENTS_KEPT, limit),
+        ]
+    return max(deleted) >= limit

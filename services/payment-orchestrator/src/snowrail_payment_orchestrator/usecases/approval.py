@@ -1,6 +1,6 @@
 """From due to executing: score, review, route. Fail closed: without an answer a payment waits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,11 +15,14 @@ from snowrail_events import (
 )
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
-from snowrail_payment_orchestrator import store
+from snowrail_payment_orchestrator import reconciliation_store, store
 from snowrail_payment_orchestrator.domain import Happening, IllegalTransition, Status, transition
 from snowrail_payment_orchestrator.parts import Parts
 from snowrail_payment_orchestrator.store import AttemptChange, Payment
 from snowrail_payment_orchestrator.usecases import facts
+
+ASSET_HALTED = "asset_halted"
+"""Code and step of a payment whose asset is halted because chain and ledger do not agree."""
 
 _DECISIONS = {
     "allow": Happening.ASSESSED_ALLOW,
@@ -102,37 +105,59 @@ async def known(deliveries: Sequence[Delivery[Any]], tx: Transaction) -> list[tu
     return pairs
 
 
-async def record_scores(deliveries: list[Delivery[FraudAssessedV1]], tx: Transaction, _: Parts) -> None:
+async def record_scores(deliveries: list[Delivery[FraudAssessedV1]], tx: Transaction, parts: Parts) -> None:
     """Approve, hold for review, or block. A score for a payment that moved on changes nothing."""
     changed: list[Payment] = []
-    for delivery, payment in await known(deliveries, tx):
+    pairs = await known(deliveries, tx)
+    halted = await _halted(pairs, tx)
+    for delivery, payment in pairs:
         event: FraudAssessedV1 = delivery.event
         happening = _DECISIONS.get(event.decision, Happening.ASSESSED_REVIEW)
         if not move(payment, happening, tx):
             continue
         payment.score_thousandths = event.score_thousandths
         payment.reasons = list(event.reasons)
-        _continue_approved(payment, tx)
+        _continue_approved(payment, tx, parts, halted)
         changed.append(payment)
     await store.save_payments(tx, changed)
 
 
-async def record_reviews(deliveries: list[Delivery[FraudReviewedV1]], tx: Transaction, _: Parts) -> None:
+async def record_reviews(deliveries: list[Delivery[FraudReviewedV1]], tx: Transaction, parts: Parts) -> None:
     """Release or block payments that were held for review."""
     changed: list[Payment] = []
-    for delivery, payment in await known(deliveries, tx):
+    pairs = await known(deliveries, tx)
+    halted = await _halted(pairs, tx)
+    for delivery, payment in pairs:
         event: FraudReviewedV1 = delivery.event
         if payment.status is Status.REQUESTED:
             delivery.wait_for(str(payment.payment_id), "the score has not arrived yet")
             continue
         if move(payment, Happening.REVIEW_APPROVED if event.approved else Happening.REVIEW_DENIED, tx):
-            _continue_approved(payment, tx)
+            _continue_approved(payment, tx, parts, halted)
             changed.append(payment)
     await store.save_payments(tx, changed)
 
 
-def _continue_approved(payment: Payment, tx: Transaction) -> None:
-    if payment.status is Status.APPROVED:
+async def _halted(pairs: Sequence[tuple[Delivery[Any], Payment]], tx: Transaction) -> set[str]:
+    return await reconciliation_store.halted_among(tx, (payment.token for _, payment in pairs))
+
+
+def _wait_for_asset(payment: Payment, tx: Transaction, parts: Parts) -> None:
+    """Leave an approved payment where it is until its asset is resumed, and say why once."""
+    schedule_retry(payment, tx, parts.settings.halted_retry_seconds)
+    if payment.code == ASSET_HALTED:
+        return
+    payment.code = payment.step = ASSET_HALTED
+    payment.version += 1
+    payment.changed_at = tx.now
+    emit(tx, facts.updated(payment), payment)
+
+
+def _continue_approved(payment: Payment, tx: Transaction, parts: Parts, halted: Collection[str]) -> None:
+    if payment.status is Status.APPROVED and payment.token in halted:
+        _wait_for_asset(payment, tx, parts)
+        tx.wake(str(payment.payment_id))
+    elif payment.status is Status.APPROVED:
         emit(tx, facts.select_route(payment, tx.now), payment)
     elif payment.status is Status.BLOCKED:
         emit(tx, facts.blocked(payment), payment)
@@ -141,15 +166,20 @@ def _continue_approved(payment: Payment, tx: Transaction) -> None:
         tx.wake(str(payment.payment_id))
 
 
-async def start_attempts(deliveries: list[Delivery[RouteSelectedV1]], tx: Transaction, _: Parts) -> None:
+async def start_attempts(deliveries: list[Delivery[RouteSelectedV1]], tx: Transaction, parts: Parts) -> None:
     """Open the attempt with its hold and command its execution; end the payment where no rail is eligible."""
     changed: list[Payment] = []
     opened: list[Payment] = []
-    for delivery, payment in await known(deliveries, tx):
+    pairs = await known(deliveries, tx)
+    halted = await _halted(pairs, tx)
+    for delivery, payment in pairs:
         event: RouteSelectedV1 = delivery.event
         if event.attempt != payment.attempt + 1:
             continue
-        if event.rail is None:
+        if payment.token in halted and payment.status is Status.APPROVED:
+            _wait_for_asset(payment, tx, parts)
+            changed.append(payment)
+        elif event.rail is None:
             if move(payment, Happening.NO_ROUTE, tx):
                 payment.code = "no_eligible_rail"
                 payment.decision_id = event.decision_id
@@ -160,6 +190,7 @@ async def start_attempts(deliveries: list[Delivery[RouteSelectedV1]], tx: Transa
             payment.rail = event.rail
             payment.decision_id = event.decision_id
             payment.settlement_version = 0
+            payment.code = None
             emit(tx, facts.execute(payment, tx.now), payment)
             changed.append(payment)
             opened.append(payment)
@@ -193,7 +224,11 @@ async def route_again(parts: Parts) -> bool:
     limit = parts.settings.route_batch_rows
     async with parts.transaction() as tx:
         payments = await store.lock_payments_to_route(tx, limit)
+        halted = await reconciliation_store.halted_among(tx, (payment.token for payment in payments))
         for payment in payments:
+            if payment.token in halted:
+                _wait_for_asset(payment, tx, parts)
+                continue
             payment.next_route_at = None
             payment.changed_at = tx.now
             emit(tx, facts.select_route(payment, tx.now), payment)

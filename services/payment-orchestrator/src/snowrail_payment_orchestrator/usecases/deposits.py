@@ -1,14 +1,15 @@
 """Money entering and leaving the escrow by the payer's own hand, as the ledger records it."""
 
+from dataclasses import dataclass
+
 from snowrail_events import TransactionFinalV1, TransactionOrphanedV1
 from snowrail_events.parts import EscrowLog
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.ids import derived_id
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_payment_orchestrator import domain, store
-from snowrail_payment_orchestrator.domain import Posting
 from snowrail_payment_orchestrator.parts import Parts
-from snowrail_payment_orchestrator.store import Journal
+from snowrail_payment_orchestrator.store import Credit, Journal
 
 _INTO_ESCROW = "funded"
 _OUT_OF_ESCROW = ("cancelled", "returned")
@@ -28,10 +29,9 @@ def _moving(event: TransactionFinalV1 | TransactionOrphanedV1) -> list[EscrowLog
 
 
 async def record_deposits(deliveries: list[Delivery[TransactionFinalV1]], tx: Transaction, _: Parts) -> None:
-    """Write a journal for each final deposit, cancellation and return."""
-    journals: list[Journal] = []
+    """Write a journal for each final deposit, cancellation and return that does not count yet."""
     native_or_token = await _tokens_of(deliveries, tx)
-    changes: dict[str, tuple[str, str, int]] = {}
+    moves: dict[str, _Move] = {}
     for delivery in deliveries:
         event = delivery.event
         for entry in _moving(event):
@@ -41,23 +41,50 @@ async def record_deposits(deliveries: list[Delivery[TransactionFinalV1]], tx: Tr
             if token is None:
                 delivery.wait_for(entry.order_hash, "the order's deposit is not known yet")
                 break
-            assert entry.payer is not None, "_moving leaves out logs without a payer"
-            assert entry.amount is not None, "_moving leaves out logs without an amount"
-            wallet, escrow = domain.wallet_account(entry.payer), domain.escrow_account(entry.order_hash)
-            inward = entry.name == _INTO_ESCROW
-            postings = (
-                domain.transfer_postings(wallet, escrow, token, entry.amount)
-                if inward
-                else domain.transfer_postings(escrow, wallet, token, entry.amount)
-            )
-            reference = _reference(event, entry)
-            journals.append(Journal(derived_id("journal", reference), entry.name, reference, postings))
-            changes[reference] = (entry.order_hash, token, entry.amount if inward else -entry.amount)
-    unique = list({journal.reference: journal for journal in journals}.values())
-    added = await store.write_journals(tx, unique)
-    credited = [changes[journal.reference] for journal in unique if journal.journal_id in added]
-    await store.add_deposits(tx, credited)
-    tx.wake(*(order_hash for order_hash, _, _ in credited))
+            reference, version = _reference(event, entry), delivery.envelope.version
+            if reference not in moves or moves[reference].version < version:
+                moves[reference] = _Move(version, event.block_number, entry, token)
+    known = await store.lock_credits(tx, moves)
+    journals: list[Journal] = []
+    counted: list[Credit] = []
+    changes: list[tuple[str, str, int]] = []
+    for reference, move in moves.items():
+        before = known[reference]
+        if move.version <= before.version:
+            continue
+        journal_id = before.journal_id
+        if journal_id is None:
+            journal = _journal(f"{reference}:{move.version}", move)
+            journal_id = journal.journal_id
+            journals.append(journal)
+            inward = move.entry.name == _INTO_ESCROW
+            atoms = move.entry.amount or 0
+            changes.append((move.entry.order_hash, move.token, atoms if inward else -atoms))
+        counted.append(Credit(reference, move.version, journal_id))
+    await store.write_journals(tx, journals)
+    await store.save_credits(tx, counted)
+    await store.add_deposits(tx, changes)
+    tx.wake(*(order_hash for order_hash, _, _ in changes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A log that moves money, and the newest fact about its block."""
+
+    version: int
+    block_number: int
+    entry: EscrowLog
+    token: str
+
+
+def _journal(reference: str, move: _Move) -> Journal:
+    entry = move.entry
+    assert entry.payer is not None, "_moving leaves out logs without a payer"
+    assert entry.amount is not None, "_moving leaves out logs without an amount"
+    wallet, escrow = domain.wallet_account(entry.payer), domain.escrow_account(entry.order_hash)
+    source, target = (wallet, escrow) if entry.name == _INTO_ESCROW else (escrow, wallet)
+    postings = domain.transfer_postings(source, target, move.token, entry.amount)
+    return Journal(derived_id("journal", reference), entry.name, reference, move.block_number, postings)
 
 
 async def _tokens_of(deliveries: list[Delivery[TransactionFinalV1]], tx: Transaction) -> dict[str, str]:
@@ -85,29 +112,29 @@ async def _tokens_of(deliveries: list[Delivery[TransactionFinalV1]], tx: Transac
 async def reverse_deposits(
     deliveries: list[Delivery[TransactionOrphanedV1]], tx: Transaction, _: Parts
 ) -> None:
-    """Compensate journals whose block left the chain; one that was not written yet never will be."""
-    entries = {
-        _reference(delivery.event, entry): entry
-        for delivery in deliveries
-        for entry in _moving(delivery.event)
-    }
-    if not entries:
-        return
-    written = await store.postings_of(tx, list(entries))
+    """Compensate what counts of blocks that left the chain; an older fact about them no longer counts."""
+    versions: dict[str, tuple[int, int]] = {}
+    for delivery in deliveries:
+        for entry in _moving(delivery.event):
+            reference, version = _reference(delivery.event, entry), delivery.envelope.version
+            if reference not in versions or versions[reference][0] < version:
+                versions[reference] = (version, delivery.event.block_number)
+    known = await store.lock_credits(tx, versions)
+    newer = {name: version for name, (version, _) in versions.items() if version >= known[name].version}
+    counting = {name: journal_id for name in newer if (journal_id := known[name].journal_id) is not None}
+    written = await store.postings_by_journal(tx, list(counting.values()))
     journals: list[Journal] = []
-    for reference in entries:
-        reversal = f"reversal:{reference}"
-        postings: tuple[Posting, ...] = domain.reversed_postings(written.get(reference, ()))
-        journals.append(Journal(derived_id("journal", reversal), "reversal", reversal, postings))
-    added = await store.write_journals(tx, journals)
     changes: list[tuple[str, str, int]] = []
-    for journal in journals:
-        entry = entries[journal.reference.removeprefix("reversal:")]
-        account = domain.escrow_account(entry.order_hash)
-        if journal.journal_id in added:
-            changes += [
-                (entry.order_hash, line.token, line.atoms)
-                for line in journal.postings
-                if line.account == account
-            ]
+    for name, journal_id in counting.items():
+        reversal = f"reversal:{name}:{newer[name]}"
+        postings = domain.reversed_postings(written[journal_id])
+        number = versions[name][1]
+        journals.append(Journal(derived_id("journal", reversal), "reversal", reversal, number, postings))
+        changes += [
+            (domain.order_of_account(line.account), line.token, line.atoms)
+            for line in postings
+            if domain.order_of_account(line.account)
+        ]
+    await store.write_journals(tx, journals)
+    await store.save_credits(tx, [Credit(name, version, None) for name, version in newer.items()])
     await store.add_deposits(tx, changes)

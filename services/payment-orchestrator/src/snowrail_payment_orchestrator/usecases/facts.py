@@ -40,7 +40,7 @@ def updated(payment: Payment) -> PaymentUpdatedV1:
         attempt=payment.attempt,
         chain_id=payment.chain_id,
         tx_hash=payment.tx_hash,
-        reasons=tuple(payment.reasons),
+        reasons=tuple(payment.reasons) if payment.step != payment.code else (payment.step,),
         changed_at=payment.changed_at,
     )
 

@@ -101,11 +101,13 @@ def _payment_journal(payment: Payment, amount: int, from_deposit: bool) -> Journ
     )
     reference = _reference(payment)
     postings = domain.payment_postings(source, payment.recipient, payment.token, amount, payment.fee)
-    return Journal(derived_id("journal", reference), "payment", reference, postings)
+    assert payment.block_number is not None, "what executed is in a block"
+    return Journal(derived_id("journal", reference), "payment", reference, payment.block_number, postings)
 
 
 def _reference(payment: Payment) -> str:
-    return f"payment:{payment.payment_id}:{payment.tx_hash}:{payment.block_hash}"
+    """Name a success: the same block counts again after it had left the chain, under a later version."""
+    return f"payment:{payment.payment_id}:{payment.tx_hash}:{payment.block_hash}:{payment.version}"
 
 
 async def record_failures(deliveries: list[Delivery[SettlementFailedV1]], tx: Transaction, _: Parts) -> None:
@@ -169,9 +171,14 @@ async def record_orphans(deliveries: list[Delivery[SettlementOrphanedV1]], tx: T
             reference = references[payment.payment_id]
             postings = written[reference]
             reversal = f"reversal:{reference}"
+            assert payment.block_number is not None, "what succeeded is in a block"
             journals.append(
                 Journal(
-                    derived_id("journal", reversal), "reversal", reversal, domain.reversed_postings(postings)
+                    derived_id("journal", reversal),
+                    "reversal",
+                    reversal,
+                    payment.block_number,
+                    domain.reversed_postings(postings),
                 )
             )
             if postings[0].account == domain.escrow_account(payment.order_hash):

@@ -8,6 +8,7 @@ from snowrail_events import TransactionFinalV1, TransactionIncludedV1, Transacti
 from snowrail_kit.database import Database, Row
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_settlement.domain.item import Basis, Evidence, Execution, OwnTransaction
+from snowrail_settlement.domain.lane import FactStatus
 
 Fact = TransactionIncludedV1 | TransactionFinalV1 | TransactionOrphanedV1
 
@@ -20,12 +21,11 @@ class Observed:
     """A fact about a transaction.
 
     Attributes:
-        status: `included`, `final` or `orphaned`.
         version: Newer facts about a transaction have higher versions.
     """
 
     fact: Fact
-    status: str
+    status: FactStatus
     version: int
 
 
@@ -108,7 +108,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT seen.tx_hash, seen.block_hash, seen.succeeded,
            EXISTS (SELECT 1 FROM lane_transaction AS signed
-                   WHERE signed.chain_id = seen.chain_id AND signed.tx_hash = seen.tx_hash) AS is_ours
+                   WHERE signed.chain_id = seen.chain_id AND signed.tx_hash = seen.tx_hash
+                   AND NOT signed.cancels) AS is_ours
     FROM observation AS seen
     WHERE seen.chain_id = item.chain_id AND seen.sender = item.signer AND seen.nonce = item.nonce
       AND seen.status = 'final'

@@ -203,14 +203,37 @@ async def holders(
 _DUE_COLUMNS = "item_id, attempt, order_terms, occurrence, signature, gas_ceiling, created_at"
 
 
-async def due_items(database: Database, chain_id: int, now: datetime, limit: int) -> list[DueItem]:
-    """Return the oldest items of a chain that may be sent, an order's occurrences in their order."""
+# Of the lanes that can go on, the one whose digest with the order is highest: orders keep their lane while
+# others come and go, and an order's occurrences share it. While none can, each takes what it finds.
+_LANE_OF_ORDER = """
+coalesce((
+    SELECT lane.signer FROM lane
+    WHERE lane.chain_id = $1 AND lane.signer = ANY($4::text[]) AND lane.state = 'active'
+      AND lane.troubles = '{}'
+    ORDER BY md5(item.order_hash || lane.signer) DESC LIMIT 1), $5)
+"""
+
+
+async def due_items(
+    database: Database, chain_id: int, signer: str, served: Sequence[str], now: datetime, limit: int
+) -> list[DueItem]:
+    """Return the oldest items that a lane may send, an order's occurrences in their order.
+
+    Items are spread over the lanes that can go on; those of a lane that is stopped or in trouble fall to the
+    others as long as nothing is signed for them.
+
+    Args:
+        signer: Of the lane.
+        served: Signers whose lanes on this chain are at work here.
+    """
     rows = await database.fetch(
         f"SELECT {_DUE_COLUMNS} FROM item WHERE chain_id = $1 AND state = 'created' AND not_before <= $2"
-        " ORDER BY not_before, sequence LIMIT $3",
+        f" AND {_LANE_OF_ORDER} = $5 ORDER BY not_before, sequence LIMIT $3",
         chain_id,
         now,
         limit,
+        list(served),
+        signer,
     )
     items = [_due_item(row) for row in rows]
     return sorted(items, key=_occurrence_order)
@@ -319,7 +342,8 @@ async def newest_hashes(tx: Transaction, item_ids: Sequence[UUID]) -> dict[UUID,
     rows = await tx.fetch(
         "SELECT DISTINCT ON (item_id) item_id, signed.tx_hash"
         " FROM item JOIN lane_transaction AS signed USING (chain_id, signer, nonce)"
-        " WHERE item_id = ANY($1::uuid[]) ORDER BY item_id, signed.max_fee_per_gas DESC",
+        " WHERE item_id = ANY($1::uuid[]) AND NOT signed.cancels"
+        " ORDER BY item_id, signed.max_fee_per_gas DESC",
         list(item_ids),
     )
     return {row["item_id"]: row["tx_hash"] for row in rows}

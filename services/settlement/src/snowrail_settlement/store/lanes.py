@@ -3,22 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
-from snowrail_chain.lane import TransactionState
+from snowrail_chain.lane import Fees, TransactionState
 from snowrail_chain.signer import SignedTransaction
+from snowrail_chain.signer import Transaction as ChainTransaction
 from snowrail_kit.database import Database, Row
 from snowrail_kit.unit_of_work import Transaction
-
-
-class LaneState(StrEnum):
-    """ACTIVE takes new items. PAUSED and FROZEN only look after what is on its way: the first because an
-    operator said so, the second because the key was used elsewhere."""
-
-    ACTIVE = "active"
-    PAUSED = "paused"
-    FROZEN = "frozen"
+from snowrail_settlement.domain.lane import LaneState
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +45,7 @@ class LaneTransaction:
     Attributes:
         gas_ceiling: Smallest gas ceiling aboard.
         last_answer: What the node said when it last did not take it.
+        cancels: Whether it is an operator's self-transfer, which carries nobody.
     """
 
     tx_hash: str
@@ -65,6 +58,25 @@ class LaneTransaction:
     signed_at: datetime
     sent_at: datetime | None
     last_answer: str
+    cancels: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedNonce:
+    """A nonce that is taken for an effect, and whose transaction is not signed yet.
+
+    Attributes:
+        effect: Digest of to, value and data.
+        gas_ceiling: Smallest gas ceiling aboard, in wei per gas.
+    """
+
+    nonce: int
+    to: str
+    value: int
+    data: bytes
+    gas_limit: int
+    effect: bytes
+    gas_ceiling: int
 
 
 def _lane(row: Row) -> Lane:
@@ -95,6 +107,7 @@ def _transaction(row: Row) -> LaneTransaction:
         signed_at=row["signed_at"],
         sent_at=row["sent_at"],
         last_answer=row["last_answer"],
+        cancels=row["cancels"],
     )
 
 
@@ -160,7 +173,8 @@ async def note_troubles(
 
 _OPEN = """
 SELECT signed.tx_hash, signed.nonce, signed.state, signed.max_fee_per_gas, signed.max_priority_fee_per_gas,
-       slot.gas_ceiling, slot.item_count, signed.signed_at, signed.sent_at, signed.last_answer
+       slot.gas_ceiling, slot.item_count, signed.signed_at, signed.sent_at, signed.last_answer,
+       signed.cancels
 FROM lane_transaction AS signed JOIN lane_nonce AS slot USING (chain_id, signer, nonce)
 WHERE signed.chain_id = $1 AND signed.signer = $2 AND {condition}
 ORDER BY signed.nonce, signed.max_fee_per_gas LIMIT $3
@@ -170,6 +184,12 @@ signed.state IN ('signed', 'broadcast', 'ambiguous', 'orphaned') AND NOT EXISTS 
     SELECT 1 FROM lane_transaction AS sibling
     WHERE sibling.chain_id = signed.chain_id AND sibling.signer = signed.signer
       AND sibling.nonce = signed.nonce AND sibling.state IN ('included', 'final'))
+"""
+# a nonce that somebody else's final transaction has used is signed for in vain
+_IS_RESERVED = """
+reserved.chain_id = $1 AND reserved.signer = $2 AND NOT EXISTS (
+    SELECT 1 FROM observation AS seen WHERE seen.chain_id = reserved.chain_id
+    AND seen.sender = reserved.signer AND seen.nonce = reserved.nonce AND seen.status = 'final')
 """
 _IS_NOT_FINAL = f"(signed.state = 'included' OR ({_IS_OPEN}))"
 
@@ -210,11 +230,12 @@ async def hashes_at(database: Database, chain_id: int, signer: str, nonce: int) 
     return [row["tx_hash"] for row in rows]
 
 
-async def count_in_flight(database: Database, chain_id: int, signer: str) -> int:
-    """Return how many nonces of a lane are signed and in no block."""
-    row = await database.fetch_row(
-        "SELECT count(DISTINCT nonce) AS nonces FROM lane_transaction AS signed"
-        f" WHERE chain_id = $1 AND signer = $2 AND {_IS_OPEN}",
+async def count_in_flight(reads: Database | Transaction, chain_id: int, signer: str) -> int:
+    """Return how many nonces of a lane are taken, or signed for, and in no block."""
+    row = await reads.fetch_row(
+        "SELECT (SELECT count(DISTINCT nonce) FROM lane_transaction AS signed"
+        f"        WHERE chain_id = $1 AND signer = $2 AND {_IS_OPEN})"
+        f" + (SELECT count(*) FROM lane_unsigned AS reserved WHERE {_IS_RESERVED}) AS nonces",
         chain_id,
         signer,
     )
@@ -223,21 +244,99 @@ async def count_in_flight(database: Database, chain_id: int, signer: str) -> int
 
 
 async def reserve_nonce(
-    tx: Transaction, lane: Lane, effect: bytes, gas_ceiling: int, item_count: int
+    tx: Transaction, lane: Lane, transaction: ChainTransaction, effect: bytes, gas_ceiling: int, items: int
 ) -> None:
-    """Take the lane's next nonce for an effect: the digest of to, value and data."""
+    """Take the lane's next nonce for what a transaction does. It is signed once this is committed.
+
+    Args:
+        lane: Locked.
+        transaction: With the lane's next nonce; its fees are chosen when it is signed.
+        effect: Digest of its to, value and data.
+        gas_ceiling: Smallest gas ceiling aboard, in wei per gas.
+        items: How many payments are aboard.
+    """
+    place = (lane.chain_id, lane.signer, lane.next_nonce)
     await tx.execute(
         "INSERT INTO lane_nonce (chain_id, signer, nonce, effect, gas_ceiling, item_count, reserved_at)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        lane.chain_id,
-        lane.signer,
-        lane.next_nonce,
+        *place,
         effect,
         gas_ceiling,
-        item_count,
+        items,
         tx.now,
     )
+    await tx.execute(
+        "INSERT INTO lane_unsigned (chain_id, signer, nonce, callee, value, data, gas_limit)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        *place,
+        transaction.to,
+        transaction.value,
+        transaction.data,
+        transaction.gas_limit,
+    )
     await tx.execute("UPDATE lane SET next_nonce = next_nonce + 1 WHERE lane_id = $1", lane.lane_id)
+
+
+async def reserved_nonces(database: Database, chain_id: int, signer: str, limit: int) -> list[ReservedNonce]:
+    """Return nonces that are taken and not signed for, lowest first.
+
+    One that somebody else's final transaction has used is left out: a signature could not help it.
+    """
+    rows = await database.fetch(
+        "SELECT nonce, callee, value, data, gas_limit, effect, gas_ceiling"
+        " FROM lane_unsigned AS reserved JOIN lane_nonce USING (chain_id, signer, nonce)"
+        f" WHERE {_IS_RESERVED}"
+        " ORDER BY nonce LIMIT $3",
+        chain_id,
+        signer,
+        limit,
+    )
+    return [
+        ReservedNonce(
+            nonce=row["nonce"],
+            to=row["callee"],
+            value=row["value"],
+            data=row["data"],
+            gas_limit=row["gas_limit"],
+            effect=row["effect"],
+            gas_ceiling=row["gas_ceiling"],
+        )
+        for row in rows
+    ]
+
+
+async def end_reservation(tx: Transaction, lane: Lane, nonce: int) -> bool:
+    """Forget what was to be signed for a nonce, as it is signed now. Returns whether it still was to be."""
+    row = await tx.fetch_row(
+        "DELETE FROM lane_unsigned WHERE chain_id = $1 AND signer = $2 AND nonce = $3 RETURNING nonce",
+        lane.chain_id,
+        lane.signer,
+        nonce,
+    )
+    return row is not None
+
+
+async def newest_at(tx: Transaction, lane: Lane, nonce: int) -> LaneTransaction:
+    """Return the transaction with the highest fee that is signed for a nonce; there is one."""
+    condition = "signed.nonce = $4"
+    rows = await tx.fetch(_OPEN.format(condition=condition), lane.chain_id, lane.signer, 500, nonce)
+    return _transaction(rows[-1])
+
+
+async def approve_cancellation(
+    tx: Transaction, lane: Lane, nonce: int, effect: bytes, approved_by: UUID
+) -> None:
+    """Remember that an administrator lets a nonce be used by a self-transfer."""
+    await tx.execute(
+        "INSERT INTO lane_cancellation (chain_id, signer, nonce, effect, approved_by, approved_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        lane.chain_id,
+        lane.signer,
+        nonce,
+        effect,
+        approved_by,
+        tx.now,
+    )
 
 
 async def insert_transaction(
@@ -246,22 +345,28 @@ async def insert_transaction(
     nonce: int,
     effect: bytes,
     signed: SignedTransaction,
-    max_fee_per_gas: int,
-    max_priority_fee_per_gas: int,
+    fees: Fees,
+    *,
+    cancels: bool = False,
 ) -> None:
-    """Store the bytes of a transaction. The database refuses another effect than the nonce was taken for."""
+    """Store the bytes of a transaction.
+
+    The database refuses another effect than the nonce was taken for, and an unapproved cancellation.
+    """
     await tx.execute(
         "INSERT INTO lane_transaction (chain_id, tx_hash, signer, nonce, effect, raw, max_fee_per_gas,"
-        " max_priority_fee_per_gas, state, signed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'signed', $9)",
+        " max_priority_fee_per_gas, state, signed_at, cancels)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'signed', $9, $10)",
         lane.chain_id,
         signed.hash,
         lane.signer,
         nonce,
         effect,
         signed.raw,
-        max_fee_per_gas,
-        max_priority_fee_per_gas,
+        fees.max_fee_per_gas,
+        fees.max_priority_fee_per_gas,
         tx.now,
+        cancels,
     )
 
 

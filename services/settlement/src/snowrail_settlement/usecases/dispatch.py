@@ -1,6 +1,7 @@
-"""Put due payments into a transaction: try them, reserve a nonce, sign and store, in this order.
+"""Put due payments into a transaction: try them, take a nonce for them, sign, store, in this order.
 
-Nonce, bytes, hash and the payments aboard are stored in one commit before anything is sent.
+Nonce, effect and the payments aboard are committed before anything is signed, bytes and hash before anything
+is sent.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from snowrail_chain.abi import Execution, execute_calldata, execute_many_calldata
 from snowrail_chain.addresses import NATIVE_TOKEN
-from snowrail_chain.lane import choose_fees, least_ceiling
+from snowrail_chain.lane import least_ceiling
 from snowrail_chain.signer import Transaction, effect_digest
 from snowrail_kit.unit_of_work import Transaction as UnitOfWork
 from snowrail_settlement import metrics
@@ -25,12 +26,14 @@ from snowrail_settlement.domain.batch import (
     judge_simulation,
 )
 from snowrail_settlement.domain.item import ItemEvent, Step
+from snowrail_settlement.domain.lane import LaneState, may_take_nonce
 from snowrail_settlement.domain.refusals import Refusal
 from snowrail_settlement.store import evidence, items, lanes
 from snowrail_settlement.store.items import DueItem
-from snowrail_settlement.store.lanes import Lane, LaneState
+from snowrail_settlement.store.lanes import Lane, ReservedNonce
 from snowrail_settlement.usecases.facts import occurrence_key
 from snowrail_settlement.usecases.parts import LaneWorker, Parts
+from snowrail_settlement.usecases.signing import sign_reserved
 from snowrail_settlement.usecases.telling import take_step
 
 _NETWORK_FRESH_SECONDS = 1.0
@@ -52,7 +55,8 @@ async def dispatch(parts: Parts, worker: LaneWorker, lane: Lane) -> Dispatched:
     if worker.held_until is not None and now < worker.held_until:
         return Dispatched(False, worker.held_for)
     limit = parts.settings.transaction_items
-    due = await items.due_items(parts.database, lane.chain_id, now, limit)
+    served = [known.signer.address for known in parts.workers.values() if known.chain == worker.chain]
+    due = await items.due_items(parts.database, lane.chain_id, lane.signer, served, now, limit)
     if not due or _is_collecting(parts, due, now):
         return Dispatched(False)
     network = await _network(parts, worker, lane, now)
@@ -85,13 +89,18 @@ async def dispatch(parts: Parts, worker: LaneWorker, lane: Lane) -> Dispatched:
         until = tx.now + timedelta(seconds=parts.settings.wait_step_seconds)
         wait = [*waiting, *plan.waiting]
         await items.postpone(tx, [item_id for item_id, _ in wait], [code for _, code in wait], until)
-        if locked.state is not LaneState.ACTIVE:
+        is_used = await evidence.is_nonce_used(tx, locked.chain_id, locked.signer, locked.next_nonce)
+        in_flight = await lanes.count_in_flight(tx, locked.chain_id, locked.signer)
+        if not may_take_nonce(locked.state, is_used, in_flight, parts.settings.in_flight_transactions):
+            if locked.state is LaneState.ACTIVE and is_used:
+                worker.reconciled_at = None
+                return Dispatched(False, f"nonce {locked.next_nonce} was used elsewhere")
             return Dispatched(False)
-        if await evidence.is_nonce_used(tx, locked.chain_id, locked.signer, locked.next_nonce):
-            worker.reconciled_at = None
-            return Dispatched(False, f"nonce {locked.next_nonce} was used elsewhere")
-        signed = await _sign(parts, worker, locked, tx, aboard, network)
-    return Dispatched(more=signed or len(due) == limit)
+        reserved = await _reserve(parts, worker, locked, tx, aboard)
+    if reserved is None:
+        return Dispatched(more=len(due) == limit)
+    trouble = await sign_reserved(parts, worker, lane, reserved)
+    return Dispatched(more=trouble is None, trouble=trouble)
 
 
 def _is_collecting(parts: Parts, due: Sequence[DueItem], now: datetime) -> bool:
@@ -163,21 +172,14 @@ async def _refuse(tx: UnitOfWork, refused: Sequence[tuple[UUID, Refusal]]) -> No
     await items.save_items(tx, locked)
 
 
-async def _sign(
-    parts: Parts,
-    worker: LaneWorker,
-    lane: Lane,
-    tx: UnitOfWork,
-    aboard: Sequence[Candidate],
-    network: Network,
-) -> bool:
-    """Reserve the lane's next nonce, sign, and store bytes, hash and payments. Returns whether it did."""
+async def _reserve(
+    parts: Parts, worker: LaneWorker, lane: Lane, tx: UnitOfWork, aboard: Sequence[Candidate]
+) -> ReservedNonce | None:
+    """Take the lane's next nonce for the payments that are still to be made, if there are any."""
     claimed = await items.claim_created(tx, [candidate.item_id for candidate in aboard])
     riders = [candidate for candidate in aboard if candidate.item_id in claimed]
     if not riders:
-        return False
-    ceilings = [parts.settings.highest_fee_wei, *(rider.gas_ceiling for rider in riders)]
-    fees = choose_fees(network.base_fee, ceilings, parts.settings.fee_policy)
+        return None
     transaction = Transaction(
         chain_id=lane.chain_id,
         nonce=lane.next_nonce,
@@ -185,23 +187,21 @@ async def _sign(
         value=0,
         data=execute_many_calldata([rider.execution for rider in riders]),
         gas_limit=gas_limit_of(riders, _limits(parts)),
-        max_fee_per_gas=fees.max_fee_per_gas,
-        max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
+        max_fee_per_gas=0,
+        max_priority_fee_per_gas=0,
     )
     effect = effect_digest(transaction)
-    await lanes.reserve_nonce(tx, lane, effect, min(ceilings), len(riders))
-    signed = await worker.sign(transaction)
-    await lanes.insert_transaction(
-        tx,
-        lane,
-        lane.next_nonce,
-        effect,
-        signed,
-        fees.max_fee_per_gas,
-        fees.max_priority_fee_per_gas,
-    )
+    ceiling = min(parts.settings.highest_fee_wei, *(rider.gas_ceiling for rider in riders))
+    await lanes.reserve_nonce(tx, lane, transaction, effect, ceiling, len(riders))
     count = await items.assign(tx, [rider.item_id for rider in riders], lane.signer, lane.next_nonce)
     assert count == len(riders), "every payment aboard was claimed"
-    metrics.TRANSACTIONS.labels(worker.labels[0], "execution").inc()
     metrics.ITEMS_PER_TRANSACTION.observe(len(riders))
-    return True
+    return ReservedNonce(
+        nonce=lane.next_nonce,
+        to=worker.chain.escrow,
+        value=0,
+        data=transaction.data,
+        gas_limit=transaction.gas_limit,
+        effect=effect,
+        gas_ceiling=ceiling,
+    )

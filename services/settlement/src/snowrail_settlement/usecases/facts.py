@@ -6,10 +6,11 @@ from uuid import UUID
 
 import structlog
 
-from snowrail_chain.lane import TransactionEvent, TransactionState, after_transaction_event
+from snowrail_chain.lane import after_transaction_event
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_settlement.domain.item import ItemState, steps_by_evidence
+from snowrail_settlement.domain.lane import FactStatus, event_of_fact, is_foreign
 from snowrail_settlement.store import evidence, items, lanes
 from snowrail_settlement.store.evidence import Fact, Observed
 from snowrail_settlement.store.items import Item
@@ -18,18 +19,11 @@ from snowrail_settlement.usecases.telling import take_steps
 
 log = structlog.get_logger("facts")
 
-INCLUDED, FINAL, ORPHANED = "included", "final", "orphaned"
-_EVENTS = {
-    INCLUDED: TransactionEvent.INCLUDED,
-    FINAL: TransactionEvent.FINAL,
-    ORPHANED: TransactionEvent.ORPHANED,
-}
 
-
-async def apply_facts(deliveries: Sequence[Delivery[Any]], tx: Transaction, status: str) -> None:
+async def apply_facts(deliveries: Sequence[Delivery[Any]], tx: Transaction, status: FactStatus) -> None:
     """Apply facts of one kind about transactions of executors and of the escrow."""
     facts: list[Fact] = [delivery.event for delivery in deliveries]
-    if status != ORPHANED:
+    if status is not FactStatus.ORPHANED:
         await evidence.insert_logs(tx, facts)
     newest: dict[tuple[int, str], Observed] = {}
     for delivery in deliveries:
@@ -56,12 +50,12 @@ async def _apply_to_lanes(tx: Transaction, applied: Sequence[Observed]) -> None:
     for item in applied:
         fact = item.fact
         signed = by_nonce.get((fact.chain_id, fact.sender, fact.nonce), [])
-        if item.status != ORPHANED and all(known.tx_hash != fact.tx_hash for known in signed):
+        if is_foreign(item.status, fact.tx_hash, {known.tx_hash for known in signed}):
             foreign.append((fact.chain_id, fact.tx_hash, fact.sender, fact.nonce))
         for known in signed:
-            event = _event_for(known, item, states[known.chain_id, known.tx_hash])
+            place = (known.chain_id, known.tx_hash)
+            event = event_of_fact(known.tx_hash == fact.tx_hash, item.status, states[place])
             if event is not None:
-                place = (known.chain_id, known.tx_hash)
                 states[place] = after_transaction_event(states[place], event)
     await lanes.save_states(
         tx,
@@ -74,17 +68,6 @@ async def _apply_to_lanes(tx: Transaction, applied: Sequence[Observed]) -> None:
     if foreign:
         for lane_id, nonce, tx_hash in await lanes.freeze_for_foreign(tx, foreign):
             log.error("lane frozen: foreign transaction", lane_id=str(lane_id), nonce=nonce, tx_hash=tx_hash)
-
-
-def _event_for(known: AtNonce, item: Observed, state: TransactionState) -> TransactionEvent | None:
-    """What a fact about a transaction means for one signed for the same nonce."""
-    if known.tx_hash == item.fact.tx_hash:
-        return _EVENTS[item.status]
-    if item.status == FINAL:
-        return TransactionEvent.NONCE_LOST
-    if item.status == ORPHANED and state is TransactionState.DEAD:
-        return TransactionEvent.NONCE_RETURNED
-    return None
 
 
 _AFFECTED = """

@@ -1,42 +1,27 @@
 """One pass of a nonce lane, the only place that broadcasts.
 
-Strictly in nonce order: send what is signed, and only when nothing holds it up, sign more. Bytes are stored
-before they leave, and whatever a pass learns is written down before it goes on, so that it can be killed
-anywhere: a later pass sends the same bytes again.
+Strictly in nonce order: send what is signed, sign what a nonce is taken for, and only when nothing holds that
+up, take another nonce. Bytes are stored before they leave, and whatever a pass learns is written down before
+it goes on, so that it can be killed anywhere: a later pass sends the same bytes again.
 """
 
 from datetime import datetime, timedelta
-from itertools import groupby
 
 import structlog
 
-from snowrail_chain.lane import (
-    NonceVerdict,
-    SendVerdict,
-    TransactionEvent,
-    TransactionState,
-    after_transaction_event,
-    judge_nonce,
-    judge_send,
-    reconcile_nonces,
-)
+from snowrail_chain.lane import reconcile_nonces
 from snowrail_chain.rpc import RpcError
-from snowrail_chain.send import SendOutcome
 from snowrail_settlement import metrics
 from snowrail_settlement.clients import Account
-from snowrail_settlement.domain.item import ItemEvent, ItemState, Step
-from snowrail_settlement.store import evidence, items, lanes
-from snowrail_settlement.store.lanes import Lane, LaneState, LaneTransaction
+from snowrail_settlement.domain.lane import LaneState, may_sign_more
+from snowrail_settlement.store import evidence, lanes
+from snowrail_settlement.store.lanes import Lane, LaneTransaction
 from snowrail_settlement.usecases.dispatch import dispatch
-from snowrail_settlement.usecases.facts import settle
 from snowrail_settlement.usecases.parts import LaneWorker, Parts
-from snowrail_settlement.usecases.replacement import replace_transaction
-from snowrail_settlement.usecases.telling import take_step
+from snowrail_settlement.usecases.sending import TRANSACTIONS_LIMIT, send_open
+from snowrail_settlement.usecases.signing import sign_reserved
 
 log = structlog.get_logger("lane")
-
-_TRANSACTIONS_LIMIT = 500
-_MAX_ANSWER_CHARACTERS = 500
 
 
 async def run_lane(parts: Parts, worker: LaneWorker) -> bool:
@@ -64,18 +49,25 @@ async def _pass(parts: Parts, worker: LaneWorker) -> bool:
         await _reconcile(parts, lane, account)
         worker.reconciled_at = now
         lane = await lanes.find_lane(parts.database, worker.lane_id) or lane
-    flying = await lanes.open_transactions(parts.database, lane.chain_id, lane.signer, _TRANSACTIONS_LIMIT)
-    obstacle = await _send_open(parts, worker, lane, flying)
-    more, troubles = False, [obstacle] if obstacle else []
+    flying = await lanes.open_transactions(parts.database, lane.chain_id, lane.signer, TRANSACTIONS_LIMIT)
+    reserved = await lanes.reserved_nonces(parts.database, lane.chain_id, lane.signer, TRANSACTIONS_LIMIT)
+    obstacle = await send_open(parts, worker, lane, flying)
+    if obstacle is None and reserved:  # a process ended, or a signer failed, between taking and signing
+        obstacle = await sign_reserved(parts, worker, lane, reserved[0])
+    more, troubles = obstacle is None and bool(reserved), [obstacle] if obstacle else []
     in_flight = len({transaction.nonce for transaction in flying})
-    has_room = in_flight < parts.settings.in_flight_transactions
-    if obstacle is None and lane.state is LaneState.ACTIVE and has_room:
+    limit = parts.settings.in_flight_transactions
+    if may_sign_more(lane.state, obstacle is not None, len(reserved), in_flight, limit):
         dispatched = await dispatch(parts, worker, lane)
         more = dispatched.more
         troubles += [dispatched.trouble] if dispatched.trouble else []
     metrics.LANE_IN_FLIGHT.labels(*worker.labels).set(in_flight)
     troubles += _long_lasting(parts, worker, lane, flying, account, now)
     metrics.LANE_FROZEN.labels(*worker.labels).set(lane.state is LaneState.FROZEN)
+    if tuple(troubles) != lane.troubles:
+        log.warning(
+            "lane in trouble" if troubles else "lane out of trouble", signer=lane.signer, why=troubles
+        )
     if account is not None or tuple(troubles) != lane.troubles:
         await _note(parts, worker, troubles, account)
     return more
@@ -123,135 +115,6 @@ async def _reconcile(parts: Parts, lane: Lane, account: Account) -> None:
             reason = f"nonce {view.foreign_nonce} was used elsewhere"
             await lanes.set_state(tx, lane.lane_id, LaneState.FROZEN, reason)
             log.error("lane frozen", lane_id=str(lane.lane_id), reason=reason)
-
-
-async def _send_open(
-    parts: Parts, worker: LaneWorker, lane: Lane, flying: list[LaneTransaction]
-) -> str | None:
-    """Send what is signed and due, in nonce order, up to the first that is held up. Returns by what."""
-    transactions = flying
-    if worker.is_resending:
-        transactions = await lanes.unfinished_transactions(
-            parts.database, lane.chain_id, lane.signer, _TRANSACTIONS_LIMIT
-        )
-    lowest = transactions[0].nonce if transactions else None
-    for nonce, group in groupby(transactions, key=_nonce):
-        variants = list(group)
-        obstacle = await _send_variants(parts, worker, lane, variants, is_lowest=nonce == lowest)
-        if obstacle is not None:
-            return f"nonce {nonce}: {obstacle}"
-    worker.is_resending = False
-    return None
-
-
-def _nonce(transaction: LaneTransaction) -> int:
-    return transaction.nonce
-
-
-async def _send_variants(
-    parts: Parts, worker: LaneWorker, lane: Lane, variants: list[LaneTransaction], is_lowest: bool
-) -> str | None:
-    """Send the newest of the transactions signed for one nonce, if it is due. Returns what holds it up."""
-    newest, now, settings = variants[-1], parts.clock.now(), parts.settings
-    is_waiting = newest.last_answer != "" and not _is_over(newest.sent_at, now, settings.retry_seconds)
-    if is_waiting:
-        return newest.last_answer
-    if newest.state is TransactionState.BROADCAST:
-        if is_lowest and _may_be_replaced(parts, worker, newest, now):
-            return await replace_transaction(parts, worker, lane, newest)
-        if not worker.is_resending and not _is_over(newest.sent_at, now, settings.resend_after_seconds):
-            return None
-    if newest.state is TransactionState.INCLUDED and await worker.node.knows_any([newest.tx_hash]):
-        return None
-    return await _send(parts, worker, lane, variants)
-
-
-def _may_be_replaced(parts: Parts, worker: LaneWorker, newest: LaneTransaction, now: datetime) -> bool:
-    return worker.chain.chain_id in parts.settings.replacement_chains and _is_over(
-        newest.signed_at, now, parts.settings.replace_after_seconds
-    )
-
-
-async def _send(parts: Parts, worker: LaneWorker, lane: Lane, variants: list[LaneTransaction]) -> str | None:
-    newest = variants[-1]
-    raw = await lanes.raw_bytes(parts.database, lane.chain_id, newest.tx_hash)
-    result = await worker.node.send(raw)
-    metrics.SEND_ANSWERS.labels(worker.labels[0], result.outcome.value).inc()
-    verdict, answer = judge_send(result.outcome), f"{result.outcome}: {result.message}"
-    event = TransactionEvent.ACCEPTED
-    if verdict is SendVerdict.REFUSED:
-        was_taken = newest.state is not TransactionState.SIGNED
-        if not was_taken or not await worker.node.knows_any([newest.tx_hash]):
-            event = TransactionEvent.REFUSED
-    elif verdict is SendVerdict.ASK:
-        event, answer = await _ask(parts, worker, lane, newest.nonce, answer)
-    if event is TransactionEvent.ACCEPTED:
-        worker.doubtful_since.pop(newest.nonce, None)
-        answer = ""
-    answer = answer[:_MAX_ANSWER_CHARACTERS]
-    await _record(parts, lane, newest, event, answer)
-    if event is TransactionEvent.ACCEPTED:
-        return None
-    log.warning("not taken", chain=lane.chain_id, nonce=newest.nonce, tx_hash=newest.tx_hash, answer=answer)
-    if result.outcome is SendOutcome.NONCE_TOO_HIGH:
-        worker.is_resending = True  # the node has forgotten what came before
-    if result.outcome is SendOutcome.UNDERPRICED:
-        if len(variants) > 1 and await worker.node.knows_any([item.tx_hash for item in variants]):
-            return None  # the node keeps what was to be replaced
-        if worker.chain.chain_id in parts.settings.replacement_chains:
-            return await replace_transaction(parts, worker, lane, newest)
-    return answer
-
-
-async def _ask(
-    parts: Parts, worker: LaneWorker, lane: Lane, nonce: int, answer: str
-) -> tuple[TransactionEvent, str]:
-    """After an answer that tells nothing, find out what became of a nonce."""
-    hashes = await lanes.hashes_at(parts.database, lane.chain_id, lane.signer, nonce)
-    try:
-        known = await worker.node.knows_any(hashes)
-        account = await worker.node.account(lane.signer)
-    except RpcError as problem:
-        return TransactionEvent.UNCLEAR, f"{answer}; then {problem}"
-    verdict = judge_nonce(nonce, account.nonce, known)
-    if verdict is NonceVerdict.OURS:
-        return TransactionEvent.ACCEPTED, ""
-    if verdict is NonceVerdict.FREE:
-        return TransactionEvent.UNCLEAR, answer
-    taker = await evidence.final_at(parts.database, lane.chain_id, lane.signer, nonce)
-    if taker is not None and taker not in hashes:
-        return TransactionEvent.NONCE_LOST, f"{taker} has the nonce"
-    now = parts.clock.now()
-    since = worker.doubtful_since.setdefault(nonce, now)
-    if lane.state is not LaneState.FROZEN and _is_over(since, now, parts.settings.foreign_after_seconds):
-        reason = f"nonce {nonce} is used, and no node knows a hash of ours"
-        async with parts.transaction() as tx:
-            await lanes.lock_lane(tx, lane.lane_id)
-            await lanes.set_state(tx, lane.lane_id, LaneState.FROZEN, reason)
-        log.error("lane frozen", lane_id=str(lane.lane_id), reason=reason)
-    return TransactionEvent.UNCLEAR, f"{answer}; the nonce is used, and the node knows no hash of ours"
-
-
-async def _record(
-    parts: Parts, lane: Lane, sent: LaneTransaction, event: TransactionEvent, answer: str
-) -> None:
-    """Write down what became of sent bytes, and tell what that means for the payments aboard."""
-    async with parts.transaction() as tx:
-        states = await lanes.lock_states(tx, lane.chain_id, [sent.tx_hash])
-        state = after_transaction_event(states[sent.tx_hash], event)
-        await lanes.save_sent(tx, lane.chain_id, sent.tx_hash, state, answer)
-        if event is TransactionEvent.REFUSED:
-            return
-        aboard = await items.lock_items(
-            tx, "chain_id = $1 AND signer = $2 AND nonce = $3", lane.chain_id, lane.signer, sent.nonce
-        )
-        if event is TransactionEvent.NONCE_LOST:
-            await settle(tx, aboard, {})
-            return
-        assigned = [item for item in aboard if item.state is ItemState.ASSIGNED]
-        for item in assigned:
-            take_step(item, Step(ItemEvent.SUBMITTED), tx, sent.tx_hash)
-        await items.save_items(tx, assigned)
 
 
 def _long_lasting(

@@ -6,18 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-import structlog
-
 from snowrail_chain.config import ChainConfig, ChainRegistry
-from snowrail_chain.signer import NonceConflict, SignedTransaction, Signer
-from snowrail_chain.signer import Transaction as ChainTransaction
+from snowrail_chain.signer import Signer
 from snowrail_kit.clock import Clock
 from snowrail_kit.database import Database
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_settlement.clients import Network, Node
+from snowrail_settlement.keys import Keys
 from snowrail_settlement.settings import Settings
-
-log = structlog.get_logger("lane")
 
 
 @dataclass
@@ -25,7 +21,6 @@ class LaneWorker:
     """One lane, and what this process remembers of it between passes; the database knows all that matters.
 
     Attributes:
-        new_signer: Makes the signer anew, as a restart would.
         is_resending: Whether everything that is not final is to be sent again, as after a start.
         network, network_at: The latest block, and when it was asked for.
         reconciled_at: When the account was last compared with the rows.
@@ -39,7 +34,6 @@ class LaneWorker:
     lane_id: UUID
     chain: ChainConfig
     signer: Signer
-    new_signer: Callable[[], Signer]
     node: Node
     is_resending: bool = True
     network: Network | None = None
@@ -51,17 +45,6 @@ class LaneWorker:
     held_for: str = ""
     node_is_up: bool = True
     cannot_begin: bool = False
-
-    async def sign(self, transaction: ChainTransaction) -> SignedTransaction:
-        """Sign what the database has just reserved the nonce for, inside the transaction that stores it."""
-        try:
-            return await self.signer.sign_transaction(transaction)
-        except NonceConflict:
-            # The database holds this nonce for this effect, so another one that was signed for it was never
-            # stored, and what is not stored is never sent: its commit was lost, or another replica went on.
-            log.warning("signing anew", chain=transaction.chain_id, nonce=transaction.nonce)
-            self.signer = self.new_signer()
-            return await self.signer.sign_transaction(transaction)
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -79,5 +62,6 @@ class Parts:
     transaction: Callable[[], AbstractAsyncContextManager[Transaction]]
     chains: ChainRegistry
     workers: Mapping[UUID, LaneWorker]
+    keys: Keys
     wake_lanes: Callable[[Iterable[int]], None]
     """Has the lanes of these chains look for work, once what is being committed now can be seen."""

@@ -39,6 +39,9 @@ async def _doubt(tx: Transaction, after_seconds: float) -> int:
     silent = await items.lock_items(
         tx,
         "item_id IN (SELECT item_id FROM item WHERE state IN ('assigned', 'submitted') AND sent_at < $1"
+        # what is not signed yet is in nobody's hands: there is no doubt about it
+        " AND NOT EXISTS (SELECT 1 FROM lane_unsigned AS reserved WHERE reserved.chain_id = item.chain_id"
+        " AND reserved.signer = item.signer AND reserved.nonce = item.nonce)"
         " ORDER BY sent_at LIMIT $2)",
         tx.now - timedelta(seconds=after_seconds),
         _LIMIT,

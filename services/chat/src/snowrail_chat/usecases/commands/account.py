@@ -6,7 +6,7 @@ from snowrail_chat.cards.answers import command_help_card, help_card
 from snowrail_chat.cards.lists import account_card, history_card, wallet_card
 from snowrail_chat.domain import registry
 from snowrail_chat.domain.errors import WordProblem
-from snowrail_chat.domain.kinds import nearest
+from snowrail_chat.domain.nearness import nearest
 from snowrail_chat.domain.progress import OPEN_INTENT
 from snowrail_chat.domain.values import Count, Topic
 from snowrail_chat.store import views
@@ -26,7 +26,9 @@ async def status(lines: Sequence[Understood], batch: Batch) -> None:
     for line in accounts:
         posted = line.posted
         shown = opened.get(posted.user_id, [])
-        card = account_card(posted.card_id, posted.handle, posted.address, posted.roles, shown, batch.quotes)
+        card = account_card(
+            posted.card_id, posted.handle, posted.address, posted.roles, shown, batch.quotes_of(line.posted)
+        )
         batch.answer(posted, card)
 
 
@@ -36,7 +38,7 @@ async def wallet(lines: Sequence[Understood], batch: Batch) -> None:
     for line, moved in zip(lines, await views.movements(batch.tx, asked), strict=True):
         posted = line.posted
         balances = None if batch.balances is None else batch.balances.get(posted.address)
-        card = wallet_card(posted.card_id, posted.address, balances, moved, batch.quotes)
+        card = wallet_card(posted.card_id, posted.address, balances, moved, batch.quotes_of(line.posted))
         batch.answer(posted, card)
 
 
@@ -44,7 +46,7 @@ async def history(lines: Sequence[Understood], batch: Batch) -> None:
     """Show the last payments."""
     asked = [(line.posted.user_id, line.posted.address, _count(line)) for line in lines]
     for line, moved in zip(lines, await views.movements(batch.tx, asked), strict=True):
-        batch.answer(line.posted, history_card(line.posted.card_id, moved, batch.quotes))
+        batch.answer(line.posted, history_card(line.posted.card_id, moved, batch.quotes_of(line.posted)))
 
 
 async def help_(lines: Sequence[Understood], batch: Batch) -> None:

@@ -9,7 +9,7 @@ from snowrail_chat.cards.payment import payment_card
 from snowrail_chat.cards.transactions import deposit_card, withdraw_card
 from snowrail_chat.clients import BuiltTransactions, RefusedTransactions, TransactionQuestion
 from snowrail_chat.domain.cards import Card
-from snowrail_chat.domain.errors import WordProblem
+from snowrail_chat.domain.errors import CommandError, WordProblem
 from snowrail_chat.domain.progress import AWAITING_COVER, UNAUTHORISED
 from snowrail_chat.domain.values import IdPrefix, Signature
 from snowrail_chat.domain.views import IntentView
@@ -48,11 +48,22 @@ async def confirm(lines: Sequence[Understood], batch: Batch) -> None:
             case [view]:
                 _confirm(line, view, batch)
             case several:
-                batch.answer(line.posted, choice_card(line.posted.card_id, several, batch.quotes))
+                batch.answer(
+                    line.posted, choice_card(line.posted.card_id, several, batch.quotes_of(line.posted))
+                )
 
 
 async def cancel(lines: Sequence[Understood], batch: Batch) -> None:
-    """Ask for payments to be stopped."""
+    """Ask for payments to be stopped. Alone it leaves a dialogue, and there is none where it comes here."""
+    for line in lines:
+        if _ID not in line.command.values:
+            message = (
+                "Say which payment; /status shows those under way. You are in no dialogue that could be left."
+            )
+            batch.refuse(
+                line.posted, CommandError("argument_missing", message, len(line.posted.text.rstrip()) + 1)
+            )
+    lines = [line for line in lines if _ID in line.command.values]
     found = await find_intents(lines, batch)
     for line in lines:
         view = found.get(line.posted.message_id)
@@ -68,7 +79,9 @@ async def preview(lines: Sequence[Understood], batch: Batch) -> None:
     found = await find_intents(lines, batch)
     for line in lines:
         if line.posted.message_id in found:
-            batch.answer(line.posted, payment_card(found[line.posted.message_id], batch.quotes))
+            batch.answer(
+                line.posted, payment_card(found[line.posted.message_id], batch.quotes_of(line.posted))
+            )
 
 
 async def deposit(lines: Sequence[Understood], batch: Batch) -> None:
@@ -78,7 +91,9 @@ async def deposit(lines: Sequence[Understood], batch: Batch) -> None:
         line: Understood, view: IntentView, question: TransactionQuestion, built: BuiltTransactions
     ) -> Card:
         assert question.amount is not None, "a deposit has an amount"
-        return deposit_card(line.posted.card_id, view, question.amount, built.transactions, batch.quotes)
+        return deposit_card(
+            line.posted.card_id, view, question.amount, built.transactions, batch.quotes_of(line.posted)
+        )
 
     await _with_transactions(lines, batch, show)
 
@@ -87,7 +102,7 @@ async def withdraw(lines: Sequence[Understood], batch: Batch) -> None:
     """Show the transactions that take deposits back."""
 
     def show(line: Understood, view: IntentView, _: TransactionQuestion, built: BuiltTransactions) -> Card:
-        return withdraw_card(line.posted.card_id, view, built.transactions, batch.quotes)
+        return withdraw_card(line.posted.card_id, view, built.transactions, batch.quotes_of(line.posted))
 
     await _with_transactions(lines, batch, show)
 
@@ -116,7 +131,7 @@ async def find_intents(lines: Sequence[Understood], batch: Batch) -> dict[UUID, 
 def _confirm(line: Understood, view: IntentView, batch: Batch) -> None:
     signature = line.command.optional("signature", Signature)
     if signature is None:
-        batch.answer(line.posted, payment_card(view, batch.quotes))
+        batch.answer(line.posted, payment_card(view, batch.quotes_of(line.posted)))
         return
     event = IntentAuthoriseV1(
         intent_id=view.intent_id,

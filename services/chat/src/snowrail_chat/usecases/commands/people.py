@@ -13,6 +13,7 @@ from snowrail_chat.domain.values import ContactName, Handle, Value, WalletAddres
 from snowrail_chat.store import people
 from snowrail_chat.store.people import KnownAddress, Person
 from snowrail_chat.usecases.batch import Batch, Understood
+from snowrail_kit.unit_of_work import Transaction
 
 LOOKALIKE = "lookalike"
 
@@ -33,31 +34,36 @@ class Payee:
 
 async def find_payees(lines: Sequence[Understood], argument: str, batch: Batch) -> dict[UUID, Payee]:
     """Return by message whom an argument means. Lines whose word means nobody are refused."""
-    wanted = {line.posted.message_id: line.command.values[argument] for line in lines}
-    handles = {name for value in wanted.values() if (name := _possible_handle(value))}
-    keys = {
-        (line.posted.user_id, value.key)
-        for line in lines
-        if isinstance(value := wanted[line.posted.message_id], ContactName)
-    }
-    by_handle = await people.people_named(batch.tx, handles)
-    by_key = await people.contacts_named(batch.tx, keys)
+    asked = [(line.posted.user_id, line.command.values[argument]) for line in lines]
     found: dict[UUID, Payee] = {}
-    for line in lines:
-        value = wanted[line.posted.message_id]
-        try:
-            if isinstance(value, Handle):
-                found[line.posted.message_id] = _user(value, by_handle)
-            elif isinstance(value, WalletAddress):
-                found[line.posted.message_id] = Payee(value.address)
-            else:
-                assert isinstance(value, ContactName), "recipients are users, addresses or contacts"
-                contact = by_key.get((line.posted.user_id, value.key))
-                if contact is None:
-                    raise _unknown_contact(value, by_handle)
-                found[line.posted.message_id] = Payee(contact.address, contact.name, contact.handle)
-        except WordProblem as problem:
-            batch.refuse(line.posted, line.command.at(argument, problem))
+    for line, payee in zip(lines, await who_is_meant(batch.tx, asked), strict=True):
+        if isinstance(payee, WordProblem):
+            batch.refuse(line.posted, line.command.at(argument, payee))
+        else:
+            found[line.posted.message_id] = payee
+    return found
+
+
+async def who_is_meant(tx: Transaction, asked: Sequence[tuple[UUID, Value]]) -> list[Payee | WordProblem]:
+    """Return whom each user means by a word, or why it means nobody."""
+    handles = {name for _, value in asked if (name := _possible_handle(value))}
+    keys = {(user_id, value.key) for user_id, value in asked if isinstance(value, ContactName)}
+    by_handle = await people.people_named(tx, handles)
+    by_key = await people.contacts_named(tx, keys)
+    found: list[Payee | WordProblem] = []
+    for user_id, value in asked:
+        if isinstance(value, Handle):
+            found.append(_user(value, by_handle))
+        elif isinstance(value, WalletAddress):
+            found.append(Payee(value.address))
+        else:
+            assert isinstance(value, ContactName), "recipients are users, addresses or contacts"
+            contact = by_key.get((user_id, value.key))
+            found.append(
+                _unknown_contact(value, by_handle)
+                if contact is None
+                else Payee(contact.address, contact.name, contact.handle)
+            )
     return found
 
 
@@ -85,14 +91,14 @@ def _possible_handle(value: Value) -> str | None:
     return value.key if isinstance(value, ContactName) else None
 
 
-def _user(value: Handle, by_handle: dict[str, list[Person]]) -> Payee:
+def _user(value: Handle, by_handle: dict[str, list[Person]]) -> Payee | WordProblem:
     match by_handle.get(value.handle, []):
         case [person]:
             return Payee(person.address, f"@{person.handle}", person.handle)
         case []:
-            raise WordProblem("user_unknown", f"There is no user @{value.handle}. Check the spelling.")
+            return WordProblem("user_unknown", f"There is no user @{value.handle}. Check the spelling.")
         case _:
-            raise WordProblem(
+            return WordProblem(
                 "user_ambiguous", f"The name @{value.handle} is changing hands. Try again in a moment."
             )
 

@@ -1,4 +1,4 @@
-"""HTTP routes: a user's notifications, their read state, and preferences."""
+"""A user's notifications and their read state."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from snowrail_kit.auth import CurrentIdentity
 from snowrail_kit.pagination import Cursor, Page, PageQuery
 from snowrail_kit.service import parts_of
-from snowrail_notification import store
-from snowrail_notification.domain.catalogue import CATALOGUE, Channel, Priority, Type, is_told
+from snowrail_notification.domain.catalogue import Priority, Type
 from snowrail_notification.parts import Parts
+from snowrail_notification.store import notifications as store
 from snowrail_notification.usecases.people import mark_read_by
 
 router = APIRouter()
@@ -47,16 +47,6 @@ class ReadRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ids: list[UUID] = Field(default_factory=list[UUID], max_length=500)
-
-
-class Preference(BaseModel):
-    """Whether a type is told on a channel. Critical types always are."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: Type
-    channel: Channel = Channel.IN_APP
-    enabled: bool
 
 
 @router.get("/notifications")
@@ -104,24 +94,3 @@ async def mark_read(body: ReadRequest, parts: PartsOfService, identity: CurrentI
     """Mark notifications as read on every device."""
     async with parts.transaction() as tx:
         return Unread(unread=await mark_read_by(tx, identity.user_id, body.ids))
-
-
-@router.get("/preferences")
-async def list_preferences(parts: PartsOfService, identity: CurrentIdentity) -> list[Preference]:
-    """What the caller is told, per type."""
-    async with parts.transaction() as tx:
-        chosen = await store.preferences(tx, [identity.user_id])
-    return [
-        Preference(type=type_, enabled=is_told(kind, chosen.get((identity.user_id, type_.value))))
-        for type_, kind in CATALOGUE.items()
-    ]
-
-
-@router.put("/preferences")
-async def set_preference(body: Preference, parts: PartsOfService, identity: CurrentIdentity) -> Preference:
-    """Choose whether the caller is told a type."""
-    async with parts.transaction() as tx:
-        await store.set_preference(tx, identity.user_id, body.type, body.channel, body.enabled)
-    return Preference(
-        type=body.type, channel=body.channel, enabled=is_told(CATALOGUE[body.type], body.enabled)
-    )

@@ -1,6 +1,6 @@
-"""Tables and SQL of notification."""
+"""Users, intents, notifications and preferences: tables and SQL."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,19 +10,20 @@ import orjson
 from snowrail_events import UserRegisteredV1, UserUpdatedV1
 from snowrail_kit.database import Database, Row
 from snowrail_kit.unit_of_work import Transaction
-from snowrail_notification.domain.catalogue import CATALOGUE, Channel
+from snowrail_notification.domain.catalogue import CATALOGUE
 from snowrail_notification.domain.intents import IntentState
 from snowrail_notification.domain.wording import Message
 
 _SAVE_USERS = """
-INSERT INTO known_user AS known (user_id, address, handle, is_admin, changed_at)
-SELECT DISTINCT ON (user_id) user_id, address, handle, is_admin, changed_at
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[])
-     AS new (user_id, address, handle, is_admin, changed_at)
+INSERT INTO known_user AS known (user_id, address, handle, is_admin, changed_at, time_zone, roles)
+SELECT DISTINCT ON (user_id) user_id, address, handle, 'admin' = ANY(string_to_array(roles, ',')), changed_at,
+       time_zone, string_to_array(roles, ',')
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[])
+     AS new (user_id, address, handle, changed_at, time_zone, roles)
 ORDER BY user_id, changed_at DESC
 ON CONFLICT (user_id) DO UPDATE
 SET address = EXCLUDED.address, handle = EXCLUDED.handle, is_admin = EXCLUDED.is_admin,
-    changed_at = EXCLUDED.changed_at
+    changed_at = EXCLUDED.changed_at, time_zone = EXCLUDED.time_zone, roles = EXCLUDED.roles
 WHERE known.changed_at <= EXCLUDED.changed_at
 """
 
@@ -36,11 +37,13 @@ WHERE known.version < EXCLUDED.version
 
 _INSERT = """
 INSERT INTO notification (notification_id, user_id, type, title, message, icon, priority, data, actions,
-                          dismissible, created_at)
-SELECT notification_id, user_id, type, title, message, icon, priority, data, actions::jsonb, dismissible, $11
+                          dismissible, in_app, created_at)
+SELECT notification_id, user_id, type, title, message, icon, priority, data, actions::jsonb, dismissible,
+       in_app, $12
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[],
-            $9::text[], $10::boolean[])
-     AS new (notification_id, user_id, type, title, message, icon, priority, data, actions, dismissible)
+            $9::text[], $10::boolean[], $11::boolean[])
+     AS new (notification_id, user_id, type, title, message, icon, priority, data, actions, dismissible,
+             in_app)
 ON CONFLICT DO NOTHING
 RETURNING notification_id
 """
@@ -52,15 +55,15 @@ WITH asked AS (
 UPDATE notification SET read_at = $4
 FROM (SELECT user_id, notification_id FROM asked
       UNION SELECT user_id, notification_id FROM notification
-            WHERE user_id = ANY($3::uuid[]) AND read_at IS NULL) AS marked
+            WHERE user_id = ANY($3::uuid[]) AND read_at IS NULL AND in_app) AS marked
 WHERE notification.notification_id = marked.notification_id AND notification.user_id = marked.user_id
-  AND notification.read_at IS NULL
+  AND notification.read_at IS NULL AND notification.in_app
 RETURNING notification.user_id, notification.notification_id
 """
 
 _LIST = """
 SELECT * FROM notification
-WHERE user_id = $1 AND ($2::timestamptz IS NULL OR (created_at, notification_id) < ($2, $3))
+WHERE user_id = $1 AND in_app AND ($2::timestamptz IS NULL OR (created_at, notification_id) < ($2, $3))
   AND (NOT $4 OR read_at IS NULL) AND ($5::text IS NULL OR type = $5) AND ($6::text IS NULL OR priority = $6)
 ORDER BY created_at DESC, notification_id DESC LIMIT $7
 """
@@ -75,6 +78,16 @@ class KnownUser:
     handle: str
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user as far as they can act."""
+
+    user_id: UUID
+    address: str
+    handle: str
+    roles: tuple[str, ...]
+
+
 async def save_users(tx: Transaction, events: Sequence[UserRegisteredV1 | UserUpdatedV1]) -> None:
     """Keep the newest record of each user."""
     await tx.execute(
@@ -82,8 +95,9 @@ async def save_users(tx: Transaction, events: Sequence[UserRegisteredV1 | UserUp
         [event.user_id for event in events],
         [event.address for event in events],
         [event.handle for event in events],
-        ["admin" in event.roles for event in events],
         [event.changed_at for event in events],
+        [event.time_zone for event in events],
+        [",".join(event.roles) for event in events],
     )
 
 
@@ -114,23 +128,23 @@ async def users_by_address(tx: Transaction, addresses: Iterable[str]) -> dict[st
     return {row["address"]: KnownUser(row["user_id"], row["address"], row["handle"]) for row in rows}
 
 
+async def person(tx: Transaction, user_id: UUID) -> Person | None:
+    """Return a user with their roles."""
+    row = await tx.fetch_row("SELECT * FROM known_user WHERE user_id = $1", user_id)
+    return Person(user_id, row["address"], row["handle"], tuple(row["roles"])) if row is not None else None
+
+
 async def administrators(tx: Transaction) -> list[UUID]:
     """Return the users who administer."""
     return [row["user_id"] for row in await tx.fetch("SELECT user_id FROM known_user WHERE is_admin")]
 
 
-async def preferences(tx: Transaction, user_ids: Iterable[UUID]) -> dict[tuple[UUID, str], bool]:
-    """Return in-app preferences by user and type."""
-    rows = await tx.fetch(
-        "SELECT user_id, type, enabled FROM preference WHERE channel = $2 AND user_id = ANY($1::uuid[])",
-        list(set(user_ids)),
-        Channel.IN_APP.value,
-    )
-    return {(row["user_id"], row["type"]): row["enabled"] for row in rows}
+async def insert(tx: Transaction, messages: dict[UUID, Message], in_app: Collection[UUID]) -> set[UUID]:
+    """Insert notifications by id and return the ids of those that did not exist.
 
-
-async def insert(tx: Transaction, messages: dict[UUID, Message]) -> set[UUID]:
-    """Insert notifications by id and return the ids of those that did not exist."""
+    Args:
+        in_app: those that are shown in the application; others only go out over channels.
+    """
     kinds = [CATALOGUE[item.type] for item in messages.values()]
     actions = [
         [{"label": action.label, "command": action.command, "style": action.style} for action in item.actions]
@@ -148,6 +162,7 @@ async def insert(tx: Transaction, messages: dict[UUID, Message]) -> set[UUID]:
         [item.data for item in messages.values()],
         [orjson.dumps(item).decode() for item in actions],
         [kind.dismissible for kind in kinds],
+        [identifier in in_app for identifier in messages],
         tx.now,
     )
     return {row["notification_id"] for row in rows}
@@ -170,7 +185,7 @@ async def unread_counts(tx: Transaction, user_ids: Iterable[UUID]) -> dict[UUID,
     """Return how many notifications users have not read; users without any are left out."""
     rows = await tx.fetch(
         "SELECT user_id, count(*) AS unread FROM notification"
-        " WHERE user_id = ANY($1::uuid[]) AND read_at IS NULL GROUP BY user_id",
+        " WHERE user_id = ANY($1::uuid[]) AND read_at IS NULL AND in_app GROUP BY user_id",
         list(user_ids),
     )
     return {row["user_id"]: row["unread"] for row in rows}
@@ -188,19 +203,6 @@ async def page(
     """Return a user's notifications, newest first, one more than the limit where there are more."""
     at, row_id = after or (None, None)
     return await database.fetch(_LIST, user_id, at, row_id, unread_only, type_, priority, limit + 1)
-
-
-async def set_preference(tx: Transaction, user_id: UUID, type_: str, channel: str, enabled: bool) -> None:
-    """Store whether a user wants a type on a channel."""
-    await tx.execute(
-        "INSERT INTO preference VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id, type, channel)"
-        " DO UPDATE SET enabled = EXCLUDED.enabled, changed_at = EXCLUDED.changed_at",
-        user_id,
-        type_,
-        channel,
-        enabled,
-        tx.now,
-    )
 
 
 async def prune(tx: Transaction, before: datetime, limit: int) -> int:
