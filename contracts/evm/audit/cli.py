@@ -54,14 +54,14 @@ def main(names: list[str]) -> int:
 
 def install() -> None:
     """Install the tools, if their locks have changed since."""
-    locks = REQUIREMENTS.read_bytes() + (AUDIT / "package-lock.json").read_bytes()
+    ensure_node_modules(ROOM)
+    ensure_node_modules(AUDIT)
+    locks = REQUIREMENTS.read_bytes()
     stamp = TOOLS / "installed"
     if stamp.is_file() and stamp.read_bytes() == locks:
         return
     TOOLS.mkdir(parents=True, exist_ok=True)
     uv = str(Path(sys.executable).with_name("uv"))
-    ensure_node_modules(ROOM)
-    ensure_node_modules(AUDIT)
     run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(TOOLS / "venv"))
     python = str(TOOLS / "venv" / "bin" / "python")
     arguments = ("--quiet", "--python", python, "--no-deps", "--require-hashes", "-r", str(REQUIREMENTS))
