@@ -19,7 +19,7 @@ from snowrail_chain.addresses import NATIVE_TOKEN, checksum_address
 from snowrail_chain.config import ChainConfig, SafeContracts, TokenConfig
 from snowrail_chain.rpc import RpcClient, RpcError, RpcRequest, quantity
 from snowrail_chain.send import SendOutcome
-from snowrail_chain.signer import Signer, Transaction
+from snowrail_chain.signer import SignedTransaction, Signer, Transaction
 from snowrail_evm import ContractArtifact, DeployedContract, Deployment, UnknownDeployment, load
 
 TEST_TOKENS: dict[str, TokenConfig] = {
@@ -47,7 +47,7 @@ _MINT = keccak(b"mint(address,uint256)")[:4]
 _WRAP = keccak(b"deposit()")[:4]
 
 _ORDER = ["IntentEscrow", *TEST_TOKENS, "BatchPayout", "SpendingMandate", *SAFE_CONTRACTS.values()]
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.2
 _GAS_MARGIN_PERCENT = 25
 _FEE_MARGIN = 2
 _MAX_TRANSACTIONS_PER_STEP = 200
@@ -220,7 +220,7 @@ class Deployer:
         for result in await self._rpc.send_raw_transactions([item.raw for item in signed]):
             if result.outcome not in (SendOutcome.ACCEPTED, SendOutcome.ALREADY_KNOWN, SendOutcome.UNKNOWN):
                 raise DeploymentFailed(f"{result.outcome}: {result.message}")
-        return await self._wait([item.hash for item in signed])
+        return await self._wait(signed)
 
     async def _estimate(self, steps: Sequence[_Step]) -> list[int]:
         requests = [
@@ -229,15 +229,20 @@ class Deployer:
         answers = _raise_first(await self._rpc.batch(requests))
         return [quantity(answer) * (100 + _GAS_MARGIN_PERCENT) // 100 for answer in answers]
 
-    async def _wait(self, transaction_hashes: Sequence[str]) -> list[dict[str, Any]]:
+    async def _wait(self, signed: Sequence[SignedTransaction]) -> list[dict[str, Any]]:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 while True:
-                    receipts = await self._rpc.receipts(transaction_hashes)
+                    receipts = await self._rpc.receipts([item.hash for item in signed])
                     mined = [receipt for receipt in receipts if receipt is not None]
-                    if len(mined) == len(transaction_hashes):
+                    if len(mined) == len(signed):
                         break
                     await asyncio.sleep(_POLL_SECONDS)
+                    # a node that forgot one holds up all after it; the same bytes again harm nothing
+                    missing = [
+                        item.raw for item, receipt in zip(signed, receipts, strict=True) if receipt is None
+                    ]
+                    await self._rpc.send_raw_transactions(missing)
         except TimeoutError as problem:
             raise DeploymentFailed(f"not mined within {self._timeout_seconds} s") from problem
         for receipt in mined:
