@@ -113,3 +113,8 @@ async def test_a_peer_that_reads_nothing_is_not_waited_for(
                 return not server.server_state.connections
 
             await eventually(gone, 2)
+
+
+def test_an_idle_connection_outlives_the_pools_of_its_clients(app: FastAPI) -> None:
+    longest = max(60.0, httpx.Limits().keepalive_expiry or 0)  # nginx and httpx; aiohttp keeps 15 s
+    assert create_server(app, ServiceSettings(http_port=0)).config.timeout_keep_alive > longest

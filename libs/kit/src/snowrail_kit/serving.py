@@ -13,6 +13,13 @@ MAX_WEBSOCKET_FRAME_BYTES = 65_536
 WEBSOCKET_PING_SECONDS = 20
 CLOSE_GRACE_SECONDS = 5.0
 """How long a peer may take to read what was sent before its WebSocket was closed."""
+IDLE_CONNECTION_SECONDS = 75
+"""How long an HTTP connection is kept between requests.
+
+Longer than any client or proxy keeps one it may use again (httpx 5 s, aiohttp 15 s, nginx 60 s): a server
+that closes first meets a request already under way. That has no answer then, and a POST cannot be sent
+again unasked.
+"""
 
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
@@ -60,6 +67,7 @@ def create_server(app: FastAPI, settings: ServiceSettings) -> Server:
             lifespan="on",
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=settings.trusted_proxies,
+            timeout_keep_alive=IDLE_CONNECTION_SECONDS,
             timeout_graceful_shutdown=int(settings.graceful_timeout_seconds),
             limit_concurrency=MAX_CONNECTIONS,
             server_header=False,
