@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from snowrail_kit.clock import Clock
 from snowrail_kit.database import Database
-from snowrail_kit.telemetry import DEAD_LETTERS_WAITING, PARKED
 
 OUTBOX_KEEP_DAYS = 30
 OUTBOX_AHEAD_DAYS = 2
@@ -20,12 +19,8 @@ DELETE FROM inbox WHERE (consumer, event_id) IN (
 
 
 async def housekeep(database: Database, clock: Clock) -> None:
-    """Make partitions ahead, drop old ones whose rows were all sent, prune the inbox, refresh gauges."""
+    """Make partitions ahead, drop old ones whose rows were all sent, prune the inbox."""
     async with database.connection() as connection:
         await connection.execute("SELECT outbox_maintain($1, $2)", OUTBOX_AHEAD_DAYS, OUTBOX_KEEP_DAYS)
         cutoff = clock.now() - timedelta(days=INBOX_KEEP_DAYS)
         await connection.execute(_PRUNE_INBOX, cutoff, _INBOX_DELETE_ROWS)
-        parked = await connection.fetchval("SELECT count(*) FROM parked_message")
-        PARKED.set(int(parked or 0))
-        waiting = await connection.fetchval("SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL")
-        DEAD_LETTERS_WAITING.set(int(waiting or 0))
