@@ -22,7 +22,7 @@ _BUFFER_BYTES = 64 * 1024 * 1024
 _END_OF_REQUEST = {"404", "408", "409"}
 _PAUSE_SECONDS = 0.02
 BUSY_BATCH = 8
-GATHER_SECONDS = 0.03
+GATHER_SECONDS = 0.1
 """After a batch of at least `BUSY_BATCH`, more is on its way: waiting this long makes the next one dearer by
 less than it saves. A consumer or relay that is not busy never waits."""
 
