@@ -19,6 +19,7 @@ RATE_STEP = 50
 FINEST_STEP = 10
 LAST_RATE = 600
 SLOW_RATES = (75, 50, 25)
+WARM_UP_RATE, WARM_UP_SECONDS = 50, 10
 SEARCH_SECONDS = 12
 WINDOW_SECONDS = 60
 RUNS = 3
@@ -41,6 +42,7 @@ async def _measure(stack: Stack, table: Table) -> None:
     async with crowd(stack, PEOPLE, load.on_frame) as members:
         load.use(members)
         await give_money(chain, members)
+        await _run(load, WARM_UP_RATE, WARM_UP_SECONDS)
         rate = await _highest_rate(load)
         outcomes: list[Outcome] = []
         used = 0.0
@@ -94,13 +96,18 @@ async def _lower_rate(load: PaymentLoad) -> int:
 
 
 async def _holds(load: PaymentLoad, rate: int) -> bool:
-    await load.prepare(rate * (SEARCH_SECONDS + LEAD_SECONDS))
-    outcome = await load.run(rate, SEARCH_SECONDS, LEAD_SECONDS)
-    _show(outcome, {})
+    outcome = await _run(load, rate, SEARCH_SECONDS)
     return (
         outcome.completed_per_second >= SHARE_THAT_KEEPS_UP * rate
         and percentile(outcome.milliseconds, 95) <= BOUND_MILLISECONDS
     )
+
+
+async def _run(load: PaymentLoad, rate: int, seconds: float) -> Outcome:
+    await load.prepare(int(rate * (seconds + LEAD_SECONDS)))
+    outcome = await load.run(rate, seconds, LEAD_SECONDS)
+    _show(outcome, {})
+    return outcome
 
 
 def _show(outcome: Outcome, spent: dict[str, float]) -> None:
