@@ -24,7 +24,10 @@ FROM outbox_unsent
 
 async def measure_backlog(database: Database, bus: Bus, consumer: str | None) -> None:
     """Set the gauges of outbox, waiting table and dead letters, and of the durable consumer, if any."""
-    row = await database.fetch_row(_MEASURE)
+    async with database.transaction() as connection:
+        # plans are made while the tables are empty and kept: they must not read whole tables later
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        row = await connection.fetchrow(_MEASURE)
     assert row is not None, "an aggregate always returns a row"
     OUTBOX_UNSENT.set(row["unsent"])
     OUTBOX_OLDEST_SECONDS.set(row["oldest_seconds"])
