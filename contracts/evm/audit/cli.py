@@ -24,8 +24,11 @@ REPOSITORY = ROOM.parents[1]
 TOOLS = REPOSITORY / "build" / "evm-audit"
 REQUIREMENTS = REPOSITORY / "deploy" / "requirements" / "audit.txt"
 TRIAGE = AUDIT / "triage.json"
-LEAST_COVERAGE_PERCENT = {"lines": 94.0, "branches": 96.0}
+LEAST_COVERAGE_PERCENT = {"lines": 100.0, "branches": 100.0}
 STEP_TIMEOUT_SECONDS = 1_800
+_CAMPAIGN = re.compile(r"(invariant_\w+)\(\) \(runs: (\d+), calls: (\d+), reverts: (\d+)\)")
+_FOR_BATCHES = ("Batch", "Manifests", "PayoutTree")
+_LCOV = ("LF", "LH", "BRF", "BRH")
 _PLACES = re.compile(r" ?\([^()]*#[^()]*\)")
 
 
@@ -70,31 +73,52 @@ def install() -> None:
 
 
 def run_invariants() -> str:
-    """Fuzz and invariant tests of `audit/tests`."""
-    output = run("forge", "test")
-    return output.strip().splitlines()[-1]
+    """Every path, fuzz and invariant test of `audit/tests`; the seed decides all that is random."""
+    output, other = run("forge", "test"), run("forge", "test")
+    campaigns, again = _CAMPAIGN.findall(output), _CAMPAIGN.findall(other)
+    if not campaigns or sorted(campaigns) != sorted(again):
+        raise AuditFailed(f"the same seed gave other campaigns: {campaigns} and {again}")
+    depths = {(int(runs), int(calls) // int(runs)) for _, runs, calls, _ in campaigns}
+    shape = ", ".join(f"{runs} runs × {depth} calls" for runs, depth in sorted(depths))
+    return f"{output.strip().splitlines()[-1]}; {len(campaigns)} invariants, each {shape}, the same twice"
 
 
 def measure_coverage() -> str:
-    """Lines and branches of our contracts that those tests reach."""
-    report = TOOLS / "lcov.info"
-    run("forge", "coverage", "--ir-minimum", "--report", "lcov", "--report-file", str(report))
-    found = dict.fromkeys(("LF", "LH", "BRF", "BRH"), 0)
-    ours = False
+    """Lines and branches of our contracts that the tests of paths reach, without anything random.
+
+    forge measures exactly what it compiles without the optimiser: everything but batches, for which the stack
+    is not deep enough then. Batches it measures by way of Yul (`--ir-minimum`), where statements of assembly
+    and calls that were inlined count as never reached, whatever runs: 16 of the 61 lines and 2 of the 16
+    branches of PaymentBase. So a file counts by the exact measurement where it has one; batches have no
+    assembly.
+    """
+    files = _coverage("yul.info", "--ir-minimum") | _coverage("exact.info", "--skip", *_FOR_BATCHES)
+    figures = (sum(of_files) for of_files in zip(*files.values(), strict=True))
+    lines, lines_reached, branches, branches_reached = figures
+    reached = {"lines": 100 * lines_reached / lines, "branches": 100 * branches_reached / branches}
+    text = (
+        f"{reached['lines']:.1f} % of {lines} lines, {reached['branches']:.1f} % of {branches} branches, "
+        f"in {len(files)} files"
+    )
+    if any(reached[kind] < least for kind, least in LEAST_COVERAGE_PERCENT.items()):
+        raise AuditFailed(f"{text}; at least {LEAST_COVERAGE_PERCENT} is asked for; see {TOOLS}/*.info")
+    return text
+
+
+def _coverage(name: str, *arguments: str) -> dict[str, list[int]]:
+    """Measure; lines, those reached, branches, those reached, by file of ours."""
+    report = TOOLS / name
+    chosen = ("--match-contract", "PathsTest", "--report", "lcov", "--report-file", str(report))
+    run("forge", "coverage", *arguments, *chosen)
+    found: dict[str, list[int]] = {}
+    file = ""
     for line in report.read_text("utf-8").splitlines():
         key, _, value = line.partition(":")
         if key == "SF":
-            ours = value.startswith("sources/") and not value.startswith("sources/test/")
-        elif ours and key in found:
-            found[key] += int(value)
-    reached = {
-        "lines": 100 * found["LH"] / max(1, found["LF"]),
-        "branches": 100 * found["BRH"] / max(1, found["BRF"]),
-    }
-    text = ", ".join(f"{percent:.1f} % of {kind}" for kind, percent in reached.items())
-    if any(reached[kind] < least for kind, least in LEAST_COVERAGE_PERCENT.items()):
-        raise AuditFailed(f"{text}; at least {LEAST_COVERAGE_PERCENT} is asked for")
-    return text
+            file = value
+        elif key in _LCOV and file.startswith("sources/") and not file.startswith("sources/test/"):
+            found.setdefault(file, [0] * len(_LCOV))[_LCOV.index(key)] = int(value)
+    return found
 
 
 def run_slither() -> str:
