@@ -1,7 +1,8 @@
 """The chassis's own tables, created by each service's first migration."""
 
-_APPENDED = "autovacuum_vacuum_insert_threshold = -1"
-"""Rows that nobody changes are not worth a pass of the vacuum each time a fifth more has come."""
+_APPENDED = "autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2147483647"
+"""Rows that nobody changes are not worth a pass of the vacuum each time a fifth more has come, nor statistics
+each time a tenth has: they are looked up by key or read in order, never selected by anything else."""
 
 _STATEMENTS = (
     """
