@@ -53,56 +53,64 @@ async def orchestrator(broker: Broker, create_database: CreateDatabase) -> Async
 class Saga:
     """Plays intent, fraud, routing and settlement for one payment."""
 
-    def __init__(self, broker: Broker, build: Builder, orchestrator: RunningService, token: str) -> None:
+    def __init__(
+        self, broker: Broker, build: Builder, orchestrator: RunningService, token: str, **due: Any
+    ) -> None:
         self.probe = broker.probe
         self.build = build
         self.database = orchestrator.runtime.database
         self.token = token
-        self.due = build(
-            IntentDueV1,
-            payment_id=uuid4(),
-            intent_id=uuid4(),
-            occurrence=0,
-            token=token,
-            chain_id=31337,
-            order_hash="0x" + uuid4().hex * 2,
-        )
+        values: dict[str, Any] = {
+            "payment_id": uuid4(),
+            "intent_id": uuid4(),
+            "occurrence": 0,
+            "token": token,
+            "chain_id": 31337,
+            "order_hash": "0x" + uuid4().hex * 2,
+            **due,
+        }
+        self.due = build(IntentDueV1, **values)
 
     @property
     def payment_id(self) -> UUID:
         return self.due.payment_id
 
-    async def reach_executing(self, attempt: int = 1) -> SettlementExecuteV1:
+    async def reach_executing(self, nth: int = 1) -> SettlementExecuteV1:
+        """Start its first attempt; it is the n-th payment of the test."""
         await self.probe.publish(self.due)
-        await self.probe.collect(FraudAssessV1, 1)
+        await self.probe.collect(FraudAssessV1, nth)
         await self.assess("allow")
-        return await self.route(attempt)
+        return await self.route(nth=nth)
 
     async def assess(self, decision: str) -> None:
         await self.publish(FraudAssessedV1, decision=decision, score_thousandths=400, reasons=("new_payee",))
 
-    async def route(self, attempt: int = 1, rail: str | None = "evm_escrow") -> Any:
-        selections = await self.probe.collect(RouteSelectV1, attempt)
-        assert selections[-1].attempt == attempt
+    async def route(self, attempt: int = 1, rail: str | None = "evm_escrow", nth: int | None = None) -> Any:
+        count = nth or attempt
+        selections = await self.probe.collect(RouteSelectV1, count)
+        assert (selections[-1].payment_id, selections[-1].attempt) == (self.payment_id, attempt)
         await self.publish(RouteSelectedV1, attempt=attempt, rail=rail, decision_id=uuid4())
         if rail is None:
             return None
-        return (await self.probe.collect(SettlementExecuteV1, attempt))[-1]
+        return (await self.probe.collect(SettlementExecuteV1, count))[-1]
 
-    async def publish(self, event: type[Any], **fields: Any) -> UUID:
+    async def publish(self, event: type[Any], *, version: int = 0, **fields: Any) -> UUID:
         known = {
             "payment_id": self.payment_id,
             "intent_id": self.due.intent_id,
             "user_id": self.due.user_id,
-            "occurrence": 0,
+            "occurrence": self.due.occurrence,
             "chain_id": 31337,
         }
         given = {name: value for name, value in known.items() if name in event.model_fields}
-        return await self.probe.publish(self.build(event, **{**given, **fields}))
+        return await self.probe.publish(self.build(event, **{**given, **fields}), version=version)
 
-    async def executed(self, attempt: int = 1, block_hash: str = BLOCK, fee: int = 0) -> None:
+    async def executed(
+        self, attempt: int = 1, block_hash: str = BLOCK, fee: int = 0, version: int = 0
+    ) -> None:
         await self.publish(
             SettlementExecutedV1,
+            version=version,
             attempt=attempt,
             tx_hash=TX,
             block_hash=block_hash,

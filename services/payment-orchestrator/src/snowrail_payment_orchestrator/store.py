@@ -51,6 +51,15 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was decided about an attempt when it began."""
+
+    attempt: int
+    rail: str
+    decision_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptChange:
     """What becomes of an attempt and its hold."""
 
@@ -107,11 +116,14 @@ WITH opened AS (
     SELECT payment_id, attempt, rail, decision_id, 'LIVE', $7
     FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::uuid[], $5::text[], $6::numeric[])
          AS new (payment_id, attempt, rail, decision_id, token, amount)
+    ON CONFLICT (payment_id, attempt) DO UPDATE
+    SET rail = EXCLUDED.rail, decision_id = EXCLUDED.decision_id, status = 'LIVE', closed_at = NULL
 )
 INSERT INTO hold (payment_id, attempt, token, amount, status, opened_at)
 SELECT payment_id, attempt, token, amount, 'HELD', $7
 FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::uuid[], $5::text[], $6::numeric[])
      AS new (payment_id, attempt, rail, decision_id, token, amount)
+ON CONFLICT (payment_id, attempt) DO UPDATE SET status = 'HELD', closed_at = NULL
 """
 
 _CHANGE_ATTEMPTS = """
@@ -175,6 +187,15 @@ async def insert_payments(tx: Transaction, rows: Sequence[tuple[Any, ...]]) -> s
     return {row["payment_id"] for row in inserted}
 
 
+async def known_payments(tx: Transaction, payment_ids: Iterable[UUID]) -> set[UUID]:
+    """Return those of the ids that are payments already."""
+    wanted = list(payment_ids)
+    if not wanted:
+        return set()
+    rows = await tx.fetch("SELECT payment_id FROM payment WHERE payment_id = ANY($1::uuid[])", wanted)
+    return {row["payment_id"] for row in rows}
+
+
 async def lock_payments(tx: Transaction, payment_ids: Iterable[UUID]) -> dict[UUID, Payment]:
     """Return payments by id, locked in id order; absent ones are left out."""
     rows = await tx.fetch(
@@ -232,7 +253,10 @@ async def save_payments(tx: Transaction, payments: Sequence[Payment]) -> None:
 
 
 async def open_attempts(tx: Transaction, payments: Sequence[Payment]) -> None:
-    """Record the current attempt of each payment as live, with its hold."""
+    """Record the current attempt of each payment as live, with its hold.
+
+    One that was given up when an earlier attempt turned out to be executed may come a second time.
+    """
     if not payments:
         return
     await tx.execute(
@@ -245,6 +269,35 @@ async def open_attempts(tx: Transaction, payments: Sequence[Payment]) -> None:
         [item.amount for item in payments],
         tx.now,
     )
+
+
+async def attempts_of(tx: Transaction, wanted: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], Attempt]:
+    """Return attempts by (payment, number)."""
+    if not wanted:
+        return {}
+    rows = await tx.fetch(
+        "SELECT payment_id, attempt, rail, decision_id FROM attempt"
+        " WHERE (payment_id, attempt) IN (SELECT * FROM unnest($1::uuid[], $2::integer[]))",
+        [payment_id for payment_id, _ in wanted],
+        [attempt for _, attempt in wanted],
+    )
+    return {
+        (row["payment_id"], row["attempt"]): Attempt(row["attempt"], row["rail"], row["decision_id"])
+        for row in rows
+    }
+
+
+async def find_replaced(tx: Transaction, payment_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those payments whose occurrence another payment is to make, or has made."""
+    if not payment_ids:
+        return set()
+    rows = await tx.fetch(
+        "SELECT ended.payment_id FROM payment AS ended JOIN payment AS other USING (intent_id, occurrence)"
+        " WHERE ended.payment_id = ANY($1::uuid[]) AND other.payment_id <> ended.payment_id"
+        " AND other.status NOT IN ('blocked', 'failed', 'cancelled')",
+        list(payment_ids),
+    )
+    return {row["payment_id"] for row in rows}
 
 
 async def change_attempts(tx: Transaction, changes: Sequence[AttemptChange]) -> None:
@@ -362,10 +415,14 @@ async def postings_of(tx: Transaction, references: Sequence[str]) -> dict[str, t
     return {reference: tuple(lines) for reference, lines in found.items()}
 
 
-async def deposits_of(tx: Transaction, order_hashes: Iterable[str]) -> dict[str, int]:
-    """Return the atoms each order still has in the escrow, by order hash."""
+async def lock_deposits(tx: Transaction, order_hashes: Iterable[str]) -> dict[str, int]:
+    """Return the atoms each order still has in the escrow, by order hash, locked in its order.
+
+    Two executions of one order must not both draw on what covers one of them.
+    """
     rows = await tx.fetch(
-        "SELECT order_hash, atoms FROM order_deposit WHERE order_hash = ANY($1::text[])",
+        "SELECT order_hash, atoms FROM order_deposit WHERE order_hash = ANY($1::text[])"
+        " ORDER BY order_hash FOR UPDATE",
         list(set(order_hashes)),
     )
     return {row["order_hash"]: row["atoms"] for row in rows}
