@@ -15,10 +15,14 @@ from snowrail_events import (
     SettlementFailedV1,
     SettlementOrphanedV1,
     SettlementUnknownV1,
+    TransactionFinalV1,
 )
+from snowrail_events.parts import EscrowLog
+from snowrail_payment_orchestrator import reconciliation_store
+from snowrail_payment_orchestrator.reconciliation import LedgerFigures
 from snowrail_testkit import Broker, Builder, RunningService, eventually
 
-from .test_saga import BLOCK, TX, Saga, orchestrator
+from .test_saga import BLOCK, NATIVE, TX, Saga, orchestrator
 
 __all__ = ["orchestrator"]
 
@@ -231,3 +235,52 @@ async def test_a_payment_waits_for_another_of_its_occurrence_to_end(saga: Saga) 
     await eventually(waits)
     await fail(saga, retryable=False, version=3)
     assert (await saga.probe.collect(FraudAssessV1, 2))[-1].payment_id == later.payment_id
+
+
+_ADDED_UP = """
+SELECT coalesce(sum(atoms) FILTER (WHERE account LIKE 'escrow:%'), 0) AS owed,
+       coalesce(sum(CASE WHEN reference LIKE 'payment:%' AND atoms > 0 THEN atoms
+                WHEN reference LIKE 'reversal:payment:%' AND atoms < 0 THEN atoms END), 0) AS executed
+FROM posting JOIN journal USING (journal_id) WHERE block_number <= $1
+"""
+
+
+async def test_running_totals_are_what_the_postings_add_up_to(
+    broker: Broker, build: Builder, orchestrator: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saga = Saga(broker, build, orchestrator, f"31337:{NATIVE}")
+    order = saga.due.order
+    funded = EscrowLog(
+        log_index=0,
+        name="funded",
+        order_hash=saga.due.order_hash,
+        payer=order.payer,
+        token=NATIVE,
+        amount=2 * order.amount,
+    )
+    await saga.publish(TransactionFinalV1, logs=(funded,), block_number=5, version=1)
+    await saga.reach_executing()
+    await saga.executed(version=3)
+    await saga.until("succeeded")
+    await orphan(saga, version=4)
+    await saga.until("executing")
+    await saga.executed(block_hash=NEW_BLOCK, version=6)
+    await saga.until("succeeded")
+
+    async def agree_at(*blocks: int) -> None:
+        for block in blocks:
+            row = await saga.database.fetch_row(_ADDED_UP, block)
+            ledger = await reconciliation_store.ledger_at(saga.database, 31337, block)
+            total = ledger.get(saga.token, LedgerFigures(0, 0))
+            assert (total.owed, total.executed) == (row["owed"], row["executed"])
+
+    for rows in (1, 1, 100):
+        await agree_at(0, 4, 5, 10**9)
+        async with orchestrator.runtime.transaction() as tx:
+            await reconciliation_store.fold_totals(tx, rows)
+    await agree_at(0, 4, 5, 10**9)
+    monkeypatch.setattr(reconciliation_store, "FOLDED_BLOCKS", 0)
+    async with orchestrator.runtime.transaction() as tx:
+        await reconciliation_store.fold_totals(tx, 100)
+    assert len(await saga.database.fetch("SELECT 1 FROM ledger_total")) == 1
+    await agree_at(10**9)

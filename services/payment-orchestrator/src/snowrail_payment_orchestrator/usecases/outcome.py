@@ -18,10 +18,11 @@ from snowrail_events import (
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.ids import derived_id
 from snowrail_kit.unit_of_work import Transaction
-from snowrail_payment_orchestrator import domain, store
+from snowrail_payment_orchestrator import domain, ledger_store, store
 from snowrail_payment_orchestrator.domain import FINISHED, Happening, Posting, Status
+from snowrail_payment_orchestrator.ledger_store import Journal
 from snowrail_payment_orchestrator.parts import Parts
-from snowrail_payment_orchestrator.store import Attempt, AttemptChange, Journal, Payment
+from snowrail_payment_orchestrator.store import Attempt, AttemptChange, Payment
 from snowrail_payment_orchestrator.usecases import facts
 from snowrail_payment_orchestrator.usecases.approval import emit, known, move, schedule_retry
 
@@ -80,7 +81,7 @@ async def record_executions(
             if delivery.event.attempt < payment.attempt
         ],
     )
-    deposits = await store.lock_deposits(tx, [payment.order_hash for _, payment in pairs])
+    deposits = await ledger_store.lock_deposits(tx, [payment.order_hash for _, payment in pairs])
     changed: dict[UUID, Payment] = {}
     attempts: list[AttemptChange] = []
     journals: list[Journal] = []
@@ -111,8 +112,8 @@ async def record_executions(
         changed[payment.payment_id] = payment
     await store.save_payments(tx, list(changed.values()))
     await store.change_attempts(tx, attempts)
-    await store.write_journals(tx, journals)
-    await store.add_deposits(tx, spent)
+    await ledger_store.write_journals(tx, journals)
+    await ledger_store.add_deposits(tx, spent)
 
 
 def _is_news_of_execution(delivery: Delivery[SettlementExecutedV1], payment: Payment) -> bool:
@@ -252,8 +253,8 @@ async def record_orphans(deliveries: list[Delivery[SettlementOrphanedV1]], tx: T
         changed.append(payment)
     await store.save_payments(tx, changed)
     await store.change_attempts(tx, attempts)
-    await store.write_journals(tx, journals)
-    await store.add_deposits(tx, returned)
+    await ledger_store.write_journals(tx, journals)
+    await ledger_store.add_deposits(tx, returned)
 
 
 async def _journals_that_count(
@@ -261,7 +262,9 @@ async def _journals_that_count(
 ) -> dict[UUID, tuple[str, tuple[Posting, ...]]]:
     """Return reference and postings of the journal of each success."""
     named = {payment.payment_id: (_reference(payment), _first_reference(payment)) for payment in payments}
-    written = await store.postings_of(tx, [reference for names in named.values() for reference in names])
+    written = await ledger_store.postings_of(
+        tx, [reference for names in named.values() for reference in names]
+    )
     return {
         payment_id: next((name, written[name]) for name in names if name in written)
         for payment_id, names in named.items()
