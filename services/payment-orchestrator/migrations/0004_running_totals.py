@@ -1,4 +1,4 @@
-"""Running totals of the ledger, and indexes for what is read of a table that only grows."""
+"""Running totals of the ledger, news about earlier attempts, indexes for what is read of growing tables."""
 
 from alembic import op
 
@@ -13,6 +13,8 @@ _STATEMENTS = (
     ALTER TABLE payment ADD COLUMN stands boolean NOT NULL
     GENERATED ALWAYS AS (status NOT IN ('blocked', 'failed', 'cancelled')) STORED
     """,
+    # the newest that settlement said of an attempt, for news about one that is not the latest
+    "ALTER TABLE attempt ADD COLUMN settlement_version bigint NOT NULL DEFAULT 0",
     "DROP INDEX payment_of_occurrence",
     "CREATE UNIQUE INDEX payment_of_occurrence ON payment (intent_id, occurrence) WHERE stands",
     "CREATE INDEX payment_by_payer ON payment (payer, requested_at DESC, payment_id DESC)",

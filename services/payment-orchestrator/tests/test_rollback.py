@@ -171,9 +171,13 @@ async def test_an_earlier_attempt_that_is_executed_after_all_is_the_one_that_cou
     decisions = [row["decision_id"] for row in await saga.database.fetch("SELECT decision_id FROM attempt")]
     await fail(saga, retryable=True, version=3)
     await saga.route(attempt=2)
+    await saga.executed(attempt=first.attempt, version=2)  # from before its failure: old news
     await saga.executed(attempt=first.attempt, block_hash=NEW_BLOCK, version=5)
     success = (await saga.probe.collect(PaymentSucceededV1, 1))[0]
     assert (success.attempt, success.decision_id) == (1, decisions[0])
+    row = await saga.database.fetch_row("SELECT block_hash FROM payment")
+    assert row is not None
+    assert row["block_hash"] == NEW_BLOCK
     assert await saga.holds() == ["POSTED", "VOIDED"]
     await ledger_is_whole(saga, paid=1)
     await orphan(saga, attempt=1, version=6)

@@ -52,11 +52,12 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What was decided about an attempt when it began."""
+    """What was decided about an attempt when it began, and the version of what settlement said last of it."""
 
     attempt: int
     rail: str
     decision_id: UUID
+    settlement_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class AttemptChange:
     attempt_status: str
     hold_status: str
     tx_hash: str | None
+    settlement_version: int
 
 
 OPEN_STATUSES = ("LIVE", "UNKNOWN")
@@ -119,10 +121,11 @@ ON CONFLICT (payment_id, attempt) DO UPDATE SET status = 'HELD', closed_at = NUL
 
 _CHANGE_ATTEMPTS = """
 WITH new AS (
-    SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[])
-        AS new (payment_id, attempt, attempt_status, hold_status, tx_hash)
+    SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $7::bigint[])
+        AS new (payment_id, attempt, attempt_status, hold_status, tx_hash, settlement_version)
 ), attempts AS (
     UPDATE attempt SET status = new.attempt_status, tx_hash = coalesce(new.tx_hash, attempt.tx_hash),
+        settlement_version = greatest(new.settlement_version, attempt.settlement_version),
         closed_at = CASE WHEN new.attempt_status IN ('LIVE', 'UNKNOWN') THEN NULL ELSE $6::timestamptz END
     FROM new WHERE attempt.payment_id = new.payment_id AND attempt.attempt = new.attempt
 )
@@ -240,13 +243,15 @@ async def attempts_of(tx: Transaction, wanted: Sequence[tuple[UUID, int]]) -> di
     if not wanted:
         return {}
     rows = await tx.fetch(
-        "SELECT payment_id, attempt, rail, decision_id FROM attempt"
+        "SELECT payment_id, attempt, rail, decision_id, settlement_version FROM attempt"
         " WHERE (payment_id, attempt) IN (SELECT * FROM unnest($1::uuid[], $2::integer[]))",
         [payment_id for payment_id, _ in wanted],
         [attempt for _, attempt in wanted],
     )
     return {
-        (row["payment_id"], row["attempt"]): Attempt(row["attempt"], row["rail"], row["decision_id"])
+        (row["payment_id"], row["attempt"]): Attempt(
+            row["attempt"], row["rail"], row["decision_id"], row["settlement_version"]
+        )
         for row in rows
     }
 
@@ -285,4 +290,5 @@ async def change_attempts(tx: Transaction, changes: Sequence[AttemptChange]) -> 
         [item.hold_status for item in changes],
         [item.tx_hash for item in changes],
         tx.now,
+        [item.settlement_version for item in changes],
     )

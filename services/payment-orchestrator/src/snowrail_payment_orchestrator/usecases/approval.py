@@ -46,6 +46,15 @@ def move(payment: Payment, happening: Happening, tx: Transaction) -> bool:
     return True
 
 
+def change_of(
+    payment: Payment, attempt_status: str, hold_status: str, tx_hash: str | None = None
+) -> AttemptChange:
+    """Return what becomes of the present attempt of a payment, and of its hold."""
+    return AttemptChange(
+        payment.payment_id, payment.attempt, attempt_status, hold_status, tx_hash, payment.settlement_version
+    )
+
+
 def emit(tx: Transaction, event: Event, payment: Payment) -> None:
     """Publish a fact about a payment in the payment's own trace."""
     tx.emit(event, version=payment.version, traceparent=payment.traceparent)
@@ -231,7 +240,7 @@ async def cancel_payments(deliveries: list[Delivery[IntentCancelledV1]], tx: Tra
             continue
         payment.next_route_at = None
         if was_open:
-            attempts.append(AttemptChange(payment.payment_id, payment.attempt, "CANCELLED", "VOIDED", None))
+            attempts.append(change_of(payment, "CANCELLED", "VOIDED"))
         emit(tx, facts.cancelled(payment), payment)
         changed.append(payment)
     await store.save_payments(tx, changed)

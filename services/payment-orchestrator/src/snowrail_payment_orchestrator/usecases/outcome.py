@@ -24,18 +24,15 @@ from snowrail_payment_orchestrator.ledger_store import Journal
 from snowrail_payment_orchestrator.parts import Parts
 from snowrail_payment_orchestrator.store import Attempt, AttemptChange, Payment
 from snowrail_payment_orchestrator.usecases import facts
-from snowrail_payment_orchestrator.usecases.approval import emit, known, move, schedule_retry
+from snowrail_payment_orchestrator.usecases.approval import change_of, emit, known, move, schedule_retry
 
 log = structlog.get_logger("payments")
 
 
 def _is_stale(delivery: Delivery[Any], payment: Payment) -> bool:
     """Whether settlement has said something newer about this attempt, or a later attempt has begun."""
-    return delivery.event.attempt != payment.attempt or _is_old_news(delivery, payment)
-
-
-def _is_old_news(delivery: Delivery[Any], payment: Payment) -> bool:
-    return 0 < delivery.envelope.version <= payment.settlement_version
+    is_old = 0 < delivery.envelope.version <= payment.settlement_version
+    return is_old or delivery.event.attempt != payment.attempt
 
 
 def _take_note(delivery: Delivery[Any], payment: Payment) -> None:
@@ -88,17 +85,18 @@ async def record_executions(
     spent: list[tuple[str, str, int]] = []
     for delivery, payment in pairs:
         event: SettlementExecutedV1 = delivery.event
-        if not _is_news_of_execution(delivery, payment):
+        attempt = earlier.get((payment.payment_id, event.attempt))
+        if not _is_news_of_execution(delivery, payment, attempt):
             continue
         before = replace(payment)
         if event.attempt > payment.attempt or not move(payment, Happening.EXECUTED, tx):
             log.error("executed against the state", payment_id=str(payment.payment_id), status=payment.status)
             delivery.dead(f"executed on chain while {payment.status}: {event.tx_hash}")
             continue
-        if event.attempt < payment.attempt:
-            _return_to(payment, earlier[payment.payment_id, event.attempt])
-        attempts += _attempts_after_execution(before, payment, event)
+        if attempt is not None and event.attempt < payment.attempt:
+            _return_to(payment, attempt)
         _take_note(delivery, payment)
+        attempts += _attempts_after_execution(before, payment, event)
         payment.tx_hash, payment.block_hash = event.tx_hash, event.block_hash
         payment.block_number, payment.fee = event.block_number, event.fee
         payment.code = payment.next_route_at = None
@@ -116,9 +114,18 @@ async def record_executions(
     await ledger_store.add_deposits(tx, spent)
 
 
-def _is_news_of_execution(delivery: Delivery[SettlementExecutedV1], payment: Payment) -> bool:
-    """Whether an execution is to be recorded now. One in a new block waits until the old one has left."""
-    if delivery.event.attempt == payment.attempt and _is_old_news(delivery, payment):
+def _is_news_of_execution(
+    delivery: Delivery[SettlementExecutedV1], payment: Payment, earlier: Attempt | None
+) -> bool:
+    """Whether an execution is to be recorded now. One in a new block waits until the old one has left.
+
+    Args:
+        delivery: the news.
+        payment: locked.
+        earlier: the attempt it is about, where that is not the latest one.
+    """
+    about = earlier if earlier is not None else payment
+    if 0 < delivery.envelope.version <= about.settlement_version:
         return False
     if payment.status is not Status.SUCCEEDED:
         return True
@@ -140,9 +147,9 @@ def _attempts_after_execution(
             attempt=event.attempt,
             latest_attempt=before.attempt,
         )
-    changes = [AttemptChange(payment.payment_id, event.attempt, "SUCCEEDED", "POSTED", event.tx_hash)]
+    changes = [change_of(payment, "SUCCEEDED", "POSTED", event.tx_hash)]
     if was_open and before.attempt != event.attempt:
-        changes.append(AttemptChange(payment.payment_id, before.attempt, "FAILED", "VOIDED", None))
+        changes.append(change_of(before, "FAILED", "VOIDED"))
     return changes
 
 
@@ -151,7 +158,7 @@ def _return_to(payment: Payment, attempt: Attempt) -> None:
     payment.attempt = attempt.attempt
     payment.rail = attempt.rail
     payment.decision_id = attempt.decision_id
-    payment.settlement_version = 0
+    payment.settlement_version = attempt.settlement_version
 
 
 def _payment_journal(payment: Payment, amount: int, from_deposit: bool) -> Journal:
@@ -183,7 +190,7 @@ async def record_failures(deliveries: list[Delivery[SettlementFailedV1]], tx: Tr
         if not move(payment, domain.failure(payment.attempt, event.retryable), tx):
             continue
         _take_note(delivery, payment)
-        attempts.append(AttemptChange(payment.payment_id, payment.attempt, "FAILED", "VOIDED", event.tx_hash))
+        attempts.append(change_of(payment, "FAILED", "VOIDED", event.tx_hash))
         payment.code, payment.tx_hash = event.code, event.tx_hash
         if payment.status is Status.APPROVED:
             schedule_retry(payment, tx, domain.retry_delay_seconds(payment.attempt))
@@ -209,7 +216,7 @@ async def record_unknowns(deliveries: list[Delivery[SettlementUnknownV1]], tx: T
             continue
         _take_note(delivery, payment)
         payment.tx_hash, payment.code = event.tx_hash, event.code
-        attempts.append(AttemptChange(payment.payment_id, payment.attempt, "UNKNOWN", "HELD", event.tx_hash))
+        attempts.append(change_of(payment, "UNKNOWN", "HELD", event.tx_hash))
         emit(tx, facts.updated(payment), payment)
         changed.append(payment)
     await store.save_payments(tx, changed)
@@ -246,7 +253,7 @@ async def record_orphans(deliveries: list[Delivery[SettlementOrphanedV1]], tx: T
                 returned.append((payment.order_hash, payment.token, -postings[0].atoms))
             payment.block_hash = payment.block_number = None
         if before in FINISHED:
-            attempts.append(AttemptChange(payment.payment_id, payment.attempt, "LIVE", "HELD", None))
+            attempts.append(change_of(payment, "LIVE", "HELD"))
             payment.code = None
         emit(tx, facts.updated(payment), payment)
         tx.wake(str(payment.payment_id))
