@@ -137,7 +137,8 @@ _STATEMENTS = (
         oldest_unsent timestamptz;
     BEGIN
         SELECT min(created_at) INTO oldest_unsent FROM outbox_unsent;
-        FOREACH parent IN ARRAY ARRAY['outbox_run', 'outbox'] LOOP
+        -- in the order in which the relay locks them
+        FOREACH parent IN ARRAY ARRAY['outbox', 'outbox_run'] LOOP
             SELECT array_to_string(reloptions, ', ') INTO options
             FROM pg_class WHERE oid = (parent || '_default')::regclass;
             FOR day IN SELECT current_date + n FROM generate_series(1, ahead_days) AS n LOOP

@@ -23,6 +23,10 @@ GROUP BY chain_id, address, token ORDER BY chain_id, address, token
 ON CONFLICT (chain_id, address, token) DO UPDATE
 SET paid_block = greatest(wallet.paid_block, EXCLUDED.paid_block)
 """
+_FORGET = """
+UPDATE wallet SET paid_block = 0
+WHERE (chain_id, address, token) IN (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]))
+"""
 _OPEN = """
 SELECT asked.chain_id, asked.address, asked.token,
     sum((intent.amount + intent_order.max_fee)
@@ -63,6 +67,16 @@ async def raise_paid_blocks(connection: Connection, paid: Sequence[tuple[PayingW
     """Remember the blocks in which wallets paid."""
     columns = _columns([wallet for wallet, _ in paid])
     await connection.execute(_RAISE, *columns, [block for _, block in paid])
+
+
+async def forget_paid_blocks(connection: Connection, wallets: Iterable[PayingWallet]) -> None:
+    """Forget the blocks in which wallets paid: one left the chain, which may take hours to be as long again.
+
+    Until then no reading would be new enough. What was re-opened counts as in flight instead.
+    """
+    columns = _columns(sorted(wallets))
+    await connection.fetch(_LOCK, *columns)
+    await connection.execute(_FORGET, *columns)
 
 
 async def fetch_in_flight(

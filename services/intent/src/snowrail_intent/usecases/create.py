@@ -29,7 +29,9 @@ from snowrail_intent.store import intents as intent_store
 from snowrail_intent.store import projections
 from snowrail_intent.store import wallets as wallet_store
 from snowrail_intent.usecases import outgoing
+from snowrail_intent.usecases.acts import act
 from snowrail_intent.usecases.readings import as_read, read_wallets
+from snowrail_kit.audit import Act
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
 
@@ -206,7 +208,20 @@ async def create_all(
         await _store(created, tx)
     for (_, intent), cause in zip(created, causes_of_created, strict=True):
         tx.emit(outgoing.created(intent), cause, version=intent.version, traceparent=intent.traceparent)
+        tx.record(_act(intent))
     return outcomes
+
+
+def _act(intent: Intent) -> Act:
+    return act(
+        "created",
+        intent,
+        payer=intent.order.payer,
+        recipient=intent.order.recipient,
+        token=intent.token,
+        amount=str(intent.order.amount),
+        occurrences=intent.slots,
+    )
 
 
 async def _look(

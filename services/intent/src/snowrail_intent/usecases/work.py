@@ -61,6 +61,7 @@ class Work:
         self._prices: dict[str, SeenPrice] = {}
         self._limits: dict[UUID, LevelLimits | None] = {}
         self._budget = Budget()
+        self._spending: list[SpendingChange] = []
         self._causes: dict[UUID, Delivery[Any]] = {}
 
     @property
@@ -147,20 +148,27 @@ class Work:
             return None
         payment = Payments(intent.order.amount, intent.estimated_gas)
         spent = self._budget.spent(intent.user_id, today, intent.token)
-        if intent.counted_on is not None and intent.counted_on.replace(day=1) == today.replace(day=1):
-            # what it reserved on another day of the month moves to today
-            spent = replace(spent, month_amount=spent.month_amount - intent.order.amount)
+        spent = spent.without(intent.order.amount, intent.counted_on, today)
         return find_exceeded(self._limits.get(intent.user_id), intent.token, payment, spent)
 
-    def put(self, intent: Intent, cause: Delivery[Any] | None = None, is_news: bool = True) -> Intent:
+    def put(
+        self,
+        intent: Intent,
+        cause: Delivery[Any] | None = None,
+        is_news: bool = True,
+        moves_spending: bool = True,
+    ) -> Intent:
         """Take over a changed intent and set when the engine looks at it next.
 
         Args:
             intent: as it has become.
             cause: the message that changed it.
             is_news: the engine has not judged it as it is now.
+            moves_spending: what it becomes decides what counts as spent.
         """
         scheduled = self._pace.scheduled(intent, self._tx.now, is_news)
+        if moves_spending:
+            self._spending += _spending(self.intents[intent.intent_id], scheduled)
         self.intents[intent.intent_id] = scheduled
         if cause is not None:
             self._causes[intent.intent_id] = cause
@@ -258,11 +266,8 @@ class Work:
             await occurrence_store.update(connection, list(self._occurrences.values()))
         if self._evaluations:
             await occurrence_store.record_evaluations(connection, self._evaluations)
-        spending = [
-            change for intent in changed for change in _spending(self._locked[intent.intent_id], intent)
-        ]
-        if spending:
-            await projections.add_spending(connection, spending)
+        if self._spending:
+            await projections.add_spending(connection, self._spending)
         self._announce(changed)
 
     def _announce(self, changed: list[Intent]) -> None:
@@ -318,11 +323,16 @@ def _is_newly_cancelled(before: Intent, after: Intent) -> bool:
 
 
 def _spending(before: Intent, after: Intent) -> list[SpendingChange]:
-    """Return what a change adds to the payer's use of limits and gives back, by day."""
+    """Return what a change adds to the payer's use of limits and gives back, by day.
+
+    What was paid stays counted on its day, also when it is opened again: it is given back when that fails.
+    """
     paid = after.next_occurrence - before.next_occurrence
-    stays_spent = paid > 0 and before.counted_on is not None and after.counted_on is None
-    was_spent = paid < 0 and before.counted_on is None
-    if before.counted_on == after.counted_on or stays_spent or was_spent:
+    ends_unpaid = paid == 0 or (paid < 0 and before.status is Status.DUE)
+    is_not_counted_yet = paid == 0 or (paid > 0 and before.counted_on is None)
+    given_back = before.counted_on if ends_unpaid else None
+    taken = after.counted_on if is_not_counted_yet else None
+    if given_back == taken:
         return []
     return [
         SpendingChange(
@@ -332,6 +342,6 @@ def _spending(before: Intent, after: Intent) -> list[SpendingChange]:
             amount=sign * after.order.amount,
             gas=sign * after.estimated_gas,
         )
-        for day, sign in ((before.counted_on, -1), (after.counted_on, 1))
+        for day, sign in ((given_back, -1), (taken, 1))
         if day is not None
     ]
