@@ -1,6 +1,7 @@
 """The card of a payment, from its preview to its end; updated in place."""
 
 import hashlib
+from typing import Any
 
 import orjson
 
@@ -26,6 +27,8 @@ _WALLET_ACTIONS = {
     "cancel": ("Cancel on chain", Style.DANGER),
     "return_expired": ("Take back deposit", Style.PRIMARY),
 }
+_WORD_DIGITS = 64
+"""Of one argument of a contract's function, in hexadecimal."""
 _HANDLING_SECONDS = 2
 """What deciding and sending take, on top of the chain's own time."""
 
@@ -59,7 +62,7 @@ def payment_card(view: IntentView, quotes: Quotes) -> Card:
         progress=standing.progress,
         steps=standing.steps,
         actions=(*wallet_actions(view, quotes), *_other_actions(view, quotes)),
-        notes=_notes(view),
+        notes=_notes(view, quotes),
         version=view.card_version,
     )
 
@@ -190,6 +193,22 @@ def wallet_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
     return tuple(actions)
 
 
+def approved_token(action: Action) -> str | None:
+    """Return the contract of the token that a button lets the escrow move; None for any other button."""
+    transaction: dict[str, Any] = (action.sign or {}).get("transaction") or {}
+    return transaction["to"] if transaction.get("purpose") == "approve" else None
+
+
+def approved_atoms(action: Action) -> int:
+    """Return how many atoms an approval is for: the last argument of its call."""
+    assert action.sign is not None, "an approval is signed"
+    return _approved_atoms(action.sign["transaction"]["data"])
+
+
+def _approved_atoms(data: str) -> int:
+    return int(data[-_WORD_DIGITS:], 16)
+
+
 def wallet_action(view: IntentView, transaction: UnsignedTransaction) -> Action:
     """Return the button for a transaction that the payer's wallet may send about a payment."""
     label, style = _WALLET_ACTIONS.get(transaction.purpose, ("Sign", Style.PRIMARY))
@@ -218,7 +237,7 @@ def _other_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
     return ()
 
 
-def _notes(view: IntentView) -> tuple[str, ...]:
+def _notes(view: IntentView, quotes: Quotes) -> tuple[str, ...]:
     if view.status not in UNAUTHORISED or view.payment is not None:
         return ()
     notes: list[str] = []
@@ -232,8 +251,11 @@ def _notes(view: IntentView) -> tuple[str, ...]:
         notes.append(
             "Your wallet sends the amount to the escrow and pays the fee of that transaction itself."
         )
-    if view.approval is not None:
+    approval = view.next_step or view.approval
+    if approval is not None and approval.purpose == "approve":
+        amount = quotes.amount(_approved_atoms(approval.data), view.token)
         notes.append(
-            "Approve first, once: your wallet allows the escrow to take this token and pays that fee."
+            f"Approve first, once: your wallet allows the escrow to take {amount}, which is for all your"
+            " open payments in this token, and pays that fee."
         )
     return tuple(notes)
