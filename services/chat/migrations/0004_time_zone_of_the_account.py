@@ -1,0 +1,27 @@
+"""The time zone is that of the account alone, so that quiet hours and summaries follow it, too.
+
+A zone that was set here was known to nobody else; its user sets it once more.
+"""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0002"
+
+_STATEMENTS = (
+    "ALTER TABLE user_settings DROP COLUMN time_zone",
+    "DELETE FROM user_settings WHERE currency IS NULL",
+    "ALTER TABLE user_settings ALTER COLUMN currency SET NOT NULL",
+    "ALTER TABLE request DROP CONSTRAINT request_command_check",
+    """
+    ALTER TABLE request ADD CONSTRAINT request_command_check CHECK (command IN (
+        'create', 'authorise', 'cancel', 'pause', 'resume', 'alert_create', 'alert_delete', 'set_preference',
+        'set_quiet_hours', 'set_time_zone', 'device_approve', 'device_deny'))
+    """,
+)
+
+
+def upgrade() -> None:
+    """Change them."""
+    for statement in _STATEMENTS:
+        op.execute(statement)
