@@ -22,7 +22,7 @@ from opentelemetry import context as otel_context
 from snowrail_kit.bus import EVENTS_STREAM, FEED_STREAM, PUBLISH_ERRORS, Bus, OutgoingMessage, encode_headers
 from snowrail_kit.database import TRANSACTION_TIMEOUT_SECONDS, TRANSIENT_ERRORS, Connection, Database, Row
 from snowrail_kit.delivery import Envelope
-from snowrail_kit.pull import BUSY_BATCH, GATHER_SECONDS
+from snowrail_kit.pull import gather_seconds
 from snowrail_kit.telemetry import OUTBOX_UNSENT, RELAY_SECONDS, RELAYED, context_of
 
 log = structlog.get_logger("relay")
@@ -171,8 +171,8 @@ class Relay:
                 if not self._wakeup.is_set():
                     await connection.execute(_LAND)
                     rows = []
-                if BUSY_BATCH <= len(rows) < self._batch_rows:
-                    await asyncio.sleep(GATHER_SECONDS)
+                if len(rows) < self._batch_rows:
+                    await asyncio.sleep(gather_seconds(len(rows), time.monotonic() - started))
             self._wakeup.clear()
             rows = await connection.fetch(_NUMBER, seen, self._batch_rows, GAP_KEEP_SECONDS)
             OUTBOX_UNSENT.set(len(rows))
