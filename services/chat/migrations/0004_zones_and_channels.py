@@ -1,14 +1,16 @@
-"""The time zone is that of the account alone, so that quiet hours and summaries follow it, too.
+"""The time zone is that of the account alone; cards are found by where they are shown.
 
-A zone that was set here was known to nobody else; its user sets it once more.
+Quiet hours and summaries follow the account. A zone that was set here was known to nobody else; its user sets
+it once more.
 """
 
 from alembic import op
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 _STATEMENTS = (
+    "CREATE INDEX message_in_channel ON message (card_id) WHERE origin <> 'feed'",
     "ALTER TABLE user_settings DROP COLUMN time_zone",
     "DELETE FROM user_settings WHERE currency IS NULL",
     "ALTER TABLE user_settings ALTER COLUMN currency SET NOT NULL",
