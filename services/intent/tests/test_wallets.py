@@ -12,7 +12,7 @@ from snowrail_events import (
     TransactionIncludedV1,
 )
 from snowrail_events.parts import UnsignedTransaction
-from snowrail_testkit import Builder
+from snowrail_testkit import Builder, eventually
 from snowrail_testkit.escrow import PAYER_KEYS, Payer
 
 from .conftest import World
@@ -105,9 +105,14 @@ async def test_every_approval_that_is_offered_covers_all_that_waits_for_one(worl
     assert last == 1_800, "nothing more than what is open, and all of it"
     for intent in created:
         assert (await world.row(intent.intent_id))["approval_amount"] == 1_800
-    raised = [item for item in await world.collect(IntentUpdatedV1) if item.intent_id == first.intent_id]
-    assert approved(raised[-1].next_step) == 1_800
-    assert raised[-1].status == "awaiting_authorisation"
+
+    async def raised() -> bool:
+        told = await world.collect(IntentUpdatedV1, await world.broker.probe.count(IntentUpdatedV1))
+        own = [item for item in told if item.intent_id == first.intent_id]
+        assert {item.status for item in own} <= {"awaiting_authorisation"}
+        return bool(own) and approved(own[-1].next_step) == 1_800
+
+    await eventually(raised)
     world.approve(amount=1_800)
     await world.publish(*(world.authorise(intent) for intent in created))
     due = await world.collect(IntentDueV1, 3)

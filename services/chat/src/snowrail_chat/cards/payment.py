@@ -170,16 +170,18 @@ def _reason(view: IntentView, payment: PaymentView | None) -> str:
 
 def wallet_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
     """Return the buttons by which the payer's wallet does what a payment needs."""
-    actions: list[Action] = [] if view.next_step is None else [wallet_action(view, view.next_step)]
+    approval = _first_approval(view)
+    step = view.next_step if approval is not view.next_step else None
+    actions: list[Action] = [] if step is None else [wallet_action(view, step)]
     if not view.standing.is_open:
         return tuple(actions)
     under_way = view.payment is not None or view.reason == "funding_confirming"
     if view.status not in UNAUTHORISED or under_way or not view.is_as_offered:
         return tuple(actions)
-    if view.approval is not None and view.next_step is None:
+    if approval is not None:
         token = quotes.token(view.token)
         symbol = "token" if token is None else token.symbol
-        actions.append(transaction_action(f"Approve {symbol}", view.intent_id, view.approval))
+        actions.append(transaction_action(f"Approve {symbol}", view.intent_id, approval))
     style = Style.SECONDARY if actions else Style.PRIMARY
     if view.reason == "funding_partial":
         # the escrow takes no more than the order can spend: the whole amount would be refused
@@ -191,6 +193,15 @@ def wallet_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
         sign = {"kind": "typed_data", "typed_data": document}
         actions.append(Action("Sign", f"/confirm {short_id(view.intent_id)}", style, sign))
     return tuple(actions)
+
+
+def _first_approval(view: IntentView) -> UnsignedTransaction | None:
+    """Return the approval to send before an order is signed, as it was offered last."""
+    if view.status not in UNAUTHORISED:
+        return None
+    if view.next_step is None:
+        return view.approval
+    return view.next_step if view.next_step.purpose == "approve" else None
 
 
 def approved_token(action: Action) -> str | None:
@@ -251,8 +262,8 @@ def _notes(view: IntentView, quotes: Quotes) -> tuple[str, ...]:
         notes.append(
             "Your wallet sends the amount to the escrow and pays the fee of that transaction itself."
         )
-    approval = view.next_step or view.approval
-    if approval is not None and approval.purpose == "approve":
+    approval = _first_approval(view)
+    if approval is not None:
         amount = quotes.amount(_approved_atoms(approval.data), view.token)
         notes.append(
             f"Approve first, once: your wallet allows the escrow to take {amount}, which is for all your"
