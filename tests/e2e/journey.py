@@ -71,7 +71,7 @@ TALES: Mapping[str, tuple[Form, ...]] = {
             {"plan": _ID},
         ),
         Form("recurring list", "/recurring list", "payment", "/recurring lst", "list"),
-        Form("recurring pause", "/recurring pause {plan}", "paused", "/recurring pause", "needs"),
+        Form("recurring pause", "/recurring pause {plan}", "paused", "/recurring pause", "say <id>"),
         Form("recurring resume", "/recurring resume {plan}", "{plan}", "/recurring resume x", "no id"),
         Form("recurring cancel", "/recurring cancel {plan}", "cancelled", "/recurring cancel x", "no id"),
         Form(
@@ -116,7 +116,7 @@ TALES: Mapping[str, tuple[Form, ...]] = {
             {"link": r"(https?://\S+)"},
         ),
         Form("requests", "/requests", "25 USDC", "/requests lst", "list"),
-        Form("requests open", "/requests open {link}", "25 USDC", "/requests open nope", "code"),
+        Form("requests open", "/requests open {link}", "25 USDC", "/requests open nope", "link"),
         Form(
             "alert",
             "/alert CRO above 1000",
