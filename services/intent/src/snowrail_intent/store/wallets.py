@@ -1,9 +1,11 @@
 """Wallets that payments take tokens from, and what payments in flight will take from them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
 
+from snowrail_chain.addresses import NATIVE_TOKEN
 from snowrail_intent.domain.intents import PayingWallet
-from snowrail_kit.database import Connection
+from snowrail_kit.database import Connection, Row
 
 _INSERT = """
 INSERT INTO wallet (chain_id, address, token, paid_block)
@@ -40,6 +42,22 @@ WHERE intent.status IN ('armed', 'due', 'delayed', 'awaiting_funds', 'awaiting_a
       WHERE executed.order_hash = intent.order_hash AND executed.name = 'executed' AND executed.state <> 3
         AND executed.block_number <= asked.block)
 GROUP BY asked.chain_id, asked.address, asked.token
+"""
+_UNSIGNED = f"""
+SELECT asked.chain_id, asked.address, asked.token,
+    sum((intent.amount + intent_order.max_fee) * (slots - slot)) AS atoms
+FROM unnest($1::bigint[], $2::text[], $3::text[]) AS asked (chain_id, address, token)
+JOIN intent ON payer = asked.address AND token_address = asked.token AND intent.chain_id = asked.chain_id
+JOIN intent_order USING (order_hash)
+WHERE intent.status = 'awaiting_authorisation' AND intent.token_address <> '{NATIVE_TOKEN}'
+GROUP BY asked.chain_id, asked.address, asked.token
+"""
+_LACKING_APPROVAL = f"""
+SELECT intent_id FROM unnest($1::bigint[], $2::text[], $3::text[]) AS asked (chain_id, address, token)
+JOIN intent ON payer = asked.address AND token_address = asked.token AND intent.chain_id = asked.chain_id
+WHERE intent.status = 'awaiting_authorisation' AND intent.token_address <> '{NATIVE_TOKEN}'
+  AND approval_amount > 0
+ORDER BY created_at DESC, intent_id LIMIT $4
 """
 
 
@@ -93,10 +111,35 @@ async def fetch_promised(
     return await _fetch_open(connection, blocks, only_due=False)
 
 
+async def fetch_obligations(
+    connection: Connection, blocks: Mapping[PayingWallet, int]
+) -> dict[PayingWallet, int]:
+    """Return the atoms that all open intents take from wallets, those nobody has signed yet included.
+
+    An approval replaces the one before it: one that is offered has to cover all of them.
+    """
+    promised = await fetch_promised(connection, blocks)
+    rows = await connection.fetch(_UNSIGNED, *_columns(list(blocks)))
+    unsigned = _atoms(rows)
+    return {wallet: promised.get(wallet, 0) + unsigned.get(wallet, 0) for wallet in blocks}
+
+
+async def find_lacking_approval(
+    connection: Connection, wallets: Sequence[PayingWallet], limit: int
+) -> list[UUID]:
+    """Return intents from wallets that nobody has signed and that offer an approval, the newest first."""
+    rows = await connection.fetch(_LACKING_APPROVAL, *_columns(wallets), limit)
+    return [row["intent_id"] for row in rows]
+
+
 async def _fetch_open(
     connection: Connection, blocks: Mapping[PayingWallet, int], only_due: bool
 ) -> dict[PayingWallet, int]:
     rows = await connection.fetch(_OPEN, *_columns(list(blocks)), list(blocks.values()), only_due)
+    return _atoms(rows)
+
+
+def _atoms(rows: Iterable[Row]) -> dict[PayingWallet, int]:
     return {PayingWallet(row["chain_id"], row["address"], row["token"]): int(row["atoms"]) for row in rows}
 
 

@@ -58,6 +58,7 @@ class Work:
         self._answers: list[_Answer] = []
         self._paid_blocks: dict[PayingWallet, int] = {}
         self._in_flight: dict[PayingWallet, int] = {}
+        self._obligations: dict[PayingWallet, int] = {}
         self._prices: dict[str, SeenPrice] = {}
         self._limits: dict[UUID, LevelLimits | None] = {}
         self._budget = Budget()
@@ -107,8 +108,11 @@ class Work:
         }
         self._budget = await projections.fetch_budget(self._tx.connection, users, [today])
 
-    async def _lock_wallets(self, intents: Iterable[Intent], readings: Readings) -> None:
-        """Lock the wallets that intents take tokens from, and see what their payments in flight take."""
+    async def _lock_wallets(self, intents: Sequence[Intent], readings: Readings) -> None:
+        """Lock the wallets that intents take tokens from, and see what their payments in flight take.
+
+        Where an allowance does not suffice, see also for how much the next approval has to be.
+        """
         wallets = {intent.wallet for intent in intents if intent.taken_from_wallet and not intent.is_native}
         if not wallets:
             return
@@ -119,6 +123,13 @@ class Work:
             if (reading := readings.of(wallet.chain_id)) is not None
         }
         self._in_flight = await wallet_store.fetch_in_flight(self._tx.connection, blocks)
+        lacking = {
+            intent.wallet: blocks[intent.wallet]
+            for intent in intents
+            if intent.wallet in blocks and _lacks_allowance(intent, readings)
+        }
+        if lacking:
+            self._obligations = await wallet_store.fetch_obligations(self._tx.connection, lacking)
 
     def inputs_of(self, intent: Intent, reading: ChainReading) -> Inputs:
         """Return what an intent is judged by, of what was read of its chain."""
@@ -128,6 +139,7 @@ class Work:
             balance=reading.balances.get(wallet),
             allowance=reading.allowances.get(wallet),
             in_flight=self._in_flight.get(intent.wallet, 0),
+            obligations=self._obligations.get(intent.wallet, 0),
             is_stale=reading.block_number < self._paid_blocks.get(intent.wallet, 0),
         )
 
@@ -304,6 +316,12 @@ class Work:
             version=intent.version,
             traceparent=intent.traceparent,
         )
+
+
+def _lacks_allowance(intent: Intent, readings: Readings) -> bool:
+    reading = readings.of(intent.chain_id)
+    allowance = reading.allowances.get(as_read(intent.wallet), 0) if reading else 0
+    return allowance < intent.taken_from_wallet
 
 
 def _says_the_same(before: Intent, after: Intent) -> bool:
