@@ -5,7 +5,6 @@ from datetime import timedelta
 from snowrail_kit.clock import Clock
 from snowrail_kit.database import Database
 from snowrail_kit.ids import first_id_of
-from snowrail_kit.telemetry import DEAD_LETTERS_WAITING, PARKED
 
 OUTBOX_KEEP_DAYS = 30
 OUTBOX_AHEAD_DAYS = 2
@@ -29,7 +28,7 @@ DELETE FROM inbox WHERE consumer = $1 AND event_id IN (
 
 
 async def housekeep(database: Database, clock: Clock, service: str) -> bool:
-    """Make partitions ahead, drop old ones whose rows were all sent, prune the inbox, refresh gauges.
+    """Make partitions ahead, drop old ones whose rows were all sent, prune the inbox.
 
     Returns:
         Whether there may be more to prune.
@@ -41,8 +40,4 @@ async def housekeep(database: Database, clock: Clock, service: str) -> bool:
         status = await connection.execute(
             _PRUNE_INBOX, service, cutoff, first_id_of(cutoff), first_id_of(now), _INBOX_DELETE_ROWS
         )
-        parked = await connection.fetchval("SELECT count(*) FROM parked_message")
-        PARKED.set(int(parked or 0))
-        waiting = await connection.fetchval("SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL")
-        DEAD_LETTERS_WAITING.set(int(waiting or 0))
     return int(status.rsplit(" ", 1)[-1]) == _INBOX_DELETE_ROWS

@@ -22,6 +22,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from snowrail_events import EVENTS, Event
 from snowrail_kit import audit, telemetry
 from snowrail_kit.auth import TokenVerifier
+from snowrail_kit.backlog import BACKLOG_EVERY_SECONDS, measure_backlog
 from snowrail_kit.bus import PUBLISH_ERRORS, Bus
 from snowrail_kit.clock import Clock, SystemClock
 from snowrail_kit.consumer import Consumer, Consumers, Unavailable
@@ -252,9 +253,14 @@ async def _start_work(service: Service[S, P], runtime: Runtime[S], parts: P, sta
         async def keep_house(_: P) -> bool:
             return await housekeep(runtime.database, runtime.clock, service.name)
 
+        async def measure(_: P) -> None:
+            consumer = service.name if service.consumers.subscriptions else None
+            await measure_backlog(runtime.database, runtime.bus, consumer)
+
         tasks.append(Task("announce", announce, ANNOUNCE_EVERY_SECONDS))
         tasks.append(Task("sweep", sweep, SWEEP_EVERY_SECONDS, exclusive=True))
         tasks.append(Task("housekeeping", keep_house, _HOUSEKEEPING_EVERY_SECONDS, exclusive=True))
+        tasks.append(Task("backlog", measure, BACKLOG_EVERY_SECONDS))
     for task in tasks:
         runner = TaskRunner(task, parts, runtime.database if runtime.has_database else None)
         runtime.register_task(task.name, runner.wake)
