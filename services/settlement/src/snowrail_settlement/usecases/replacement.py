@@ -50,6 +50,7 @@ async def replace_transaction(
     try:
         signed = await worker.signer.sign_transaction(transaction)
     except SigningFailed as problem:
+        metrics.NOT_SIGNED.labels(*worker.labels, type(problem).__name__).inc()
         return f"the signer does not sign a replacement: {problem}"
     async with parts.transaction() as tx:
         await lanes.lock_lane(tx, lane.lane_id)
