@@ -28,9 +28,13 @@ Refuse = Callable[[int, int], tuple[int, str] | None]
 
 @asynccontextmanager
 async def node(
-    logs: list[int], refuse: Refuse, asked: list[int], slow_above_blocks: int = 10**9
+    logs: list[int], refuse: Refuse, asked: list[int], answers_within_blocks: int | None = None
 ) -> AsyncGenerator[RpcClient]:
-    """A node with one log in each listed block; `asked` gets the span of each query."""
+    """A node with one log in each listed block; `asked` gets the span of each query.
+
+    Args:
+        answers_within_blocks: for queries of more blocks it takes longer than the client waits.
+    """
 
     async def handle(request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())
@@ -38,7 +42,7 @@ async def node(
             return web.Response(body=orjson.dumps({"id": body["id"], "result": hex(338)}))
         first, last = (int(body["params"][0][name], 16) for name in ("fromBlock", "toBlock"))
         asked.append(last - first + 1)
-        if last - first + 1 > slow_above_blocks:
+        if answers_within_blocks is not None and last - first + 1 > answers_within_blocks:
             await asyncio.sleep(1)
         found = [{"blockNumber": hex(number)} for number in logs if first <= number <= last]
         refusal = refuse(last - first + 1, len(found))
@@ -47,9 +51,10 @@ async def node(
 
     application = web.Application()
     application.router.add_post("/", handle)
+    timeout_seconds = 10 if answers_within_blocks is None else 0.5
     async with (
         TestServer(application) as server,
-        RpcClient(str(server.make_url("/")), 338, timeout_seconds=0.3) as client,
+        RpcClient(str(server.make_url("/")), 338, timeout_seconds=timeout_seconds) as client,
     ):
         yield client
 
@@ -104,7 +109,7 @@ async def test_a_part_grows_again_once_the_node_keeps_up() -> None:
 
 async def test_a_timeout_makes_the_next_query_smaller_and_is_not_repeated_at_once() -> None:
     asked: list[int] = []
-    async with node([3], never, asked, slow_above_blocks=30) as client:
+    async with node([3], never, asked, answers_within_blocks=30) as client:
         query = LogQuery({}, 100)
         with pytest.raises(RpcTimeout):
             await query.between(client, 0, 99)

@@ -25,6 +25,7 @@ from snowrail_testkit import eventually
 from .support import BOB, CHAIN_ID, ESCROW, TX, Conversation, Neighbours, Person, actions_of, rows_of
 
 SIGNATURE = f"0x{'5a' * 65}"
+_STORED_CARD = "SELECT card.card FROM message JOIN card USING (card_id) WHERE in_reply_to = $1"
 APPROVAL = {"chain_id": CHAIN_ID, "to": ESCROW, "data": "0x02", "value": 0, "purpose": "approve"}
 
 
@@ -124,7 +125,10 @@ async def test_the_card_follows_the_payment_in_place(token_payment: Payment) -> 
     assert rows_of(final["card"])["Block"] == "7"
     versions = [event.data["card"]["version"] for event in await talk.feed(token_payment.message_id)]
     assert versions == sorted(versions)
-    stored = await talk.fetch("SELECT card FROM message WHERE in_reply_to = $1", token_payment.message_id)
+    stored = await talk.fetch(
+        "SELECT card.card FROM message JOIN card USING (card_id) WHERE in_reply_to = $1",
+        token_payment.message_id,
+    )
     assert stored[0]["card"] == final["card"]
 
 
@@ -202,7 +206,10 @@ async def test_cancelling_off_chain_answers_and_updates(coin_payment: Payment, a
     card = (await talk.answer(message_id))["card"]
     assert card["status"] == "cancelled"
     assert card["actions"] == []
-    stored = await talk.fetch("SELECT card FROM message WHERE in_reply_to = $1", coin_payment.message_id)
+    stored = await talk.fetch(
+        "SELECT card.card FROM message JOIN card USING (card_id) WHERE in_reply_to = $1",
+        coin_payment.message_id,
+    )
     assert stored[0]["card"]["status"] == "cancelled"
 
 

@@ -22,9 +22,18 @@ _BUFFER_BYTES = 64 * 1024 * 1024
 _END_OF_REQUEST = {"404", "408", "409"}
 _PAUSE_SECONDS = 0.02
 BUSY_BATCH = 8
-GATHER_SECONDS = 0.03
-"""After a batch of at least `BUSY_BATCH`, more is on its way: waiting this long makes the next one dearer by
-less than it saves. A consumer or relay that is not busy never waits."""
+_GATHER_RATIO = 2.0
+_LONGEST_GATHER_SECONDS = 0.1
+
+
+def gather_seconds(messages: int, seconds: float) -> float:
+    """Return how long to rest after a batch that took `seconds`, so that the next one is larger.
+
+    After at least `BUSY_BATCH` messages more are on their way, and larger batches cost less processor time
+    for each. Handling slows down as the machine fills up, so the rest grows just when it saves most. A
+    consumer or relay that is not busy never rests.
+    """
+    return min(_GATHER_RATIO * seconds, _LONGEST_GATHER_SECONDS) if messages >= BUSY_BATCH else 0.0
 
 
 class PullLoop:
@@ -44,7 +53,8 @@ class PullLoop:
         self._subscription: Subscription | None = None
         self._inbox = ""
         self._heard_at = 0.0
-        self._was_busy = False
+        self._taken_messages = 0
+        self._taken_at = 0.0
 
     async def start(self) -> None:
         """Subscribe to the loop's own inbox."""
@@ -69,23 +79,25 @@ class PullLoop:
 
     async def next_batch(self) -> list[Msg]:
         """Return what has arrived, waiting for the first message. Empty when stopped or interrupted."""
+        loop = asyncio.get_running_loop()
+        rested_at = loop.time() + gather_seconds(self._taken_messages, loop.time() - self._taken_at)
         if not self._buffer:
             self._arrived.clear()
             await self._request_if_idle()
             try:
                 await asyncio.wait_for(self._arrived.wait(), timeout=_HEARTBEAT_SECONDS)
             except TimeoutError:
-                if asyncio.get_running_loop().time() - self._heard_at > 2 * _HEARTBEAT_SECONDS:
+                if loop.time() - self._heard_at > 2 * _HEARTBEAT_SECONDS:
                     self._forget_request()
                 return []
         if self._stopping:
             return []
         if not self._buffer:
             await asyncio.sleep(_PAUSE_SECONDS)
-        elif self._was_busy and len(self._buffer) < self._batch_messages:
-            await asyncio.sleep(GATHER_SECONDS)
+        elif len(self._buffer) < self._batch_messages and (rest := rested_at - loop.time()) > 0:
+            await asyncio.sleep(rest)
         batch = [self._buffer.popleft() for _ in range(min(len(self._buffer), self._batch_messages))]
-        self._was_busy = len(batch) >= BUSY_BATCH
+        self._taken_messages, self._taken_at = len(batch), loop.time()
         await self._request_if_idle()
         return batch
 

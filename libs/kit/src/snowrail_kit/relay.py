@@ -1,8 +1,8 @@
 """The outbox relay: numbers, publishes and forgets what use cases committed (money-safety rules 4, 6, 7).
 
-An event's row is written once. The numbers of a batch are committed, in rows of `outbox_number` and as one
-row of `outbox_flight`, before it is published; the flight ends with the next batch's numbers. A relay that
-begins publishes first what is in flight, under the numbers it has.
+An event's row is written once. The numbers of a batch are committed before it is published: a row of
+`outbox_run` for each sequence, and one of `outbox_flight` that names these. The flight ends with the next
+batch's numbers. A relay that begins publishes first what is in flight, under the numbers it has.
 
 One relay per database is active, holding a session advisory lock on the connection it works with; the
 others wait. It reads past the position it has seen. Commit order is not position order, so every position
@@ -22,7 +22,7 @@ from opentelemetry import context as otel_context
 from snowrail_kit.bus import EVENTS_STREAM, FEED_STREAM, PUBLISH_ERRORS, Bus, OutgoingMessage, encode_headers
 from snowrail_kit.database import TRANSACTION_TIMEOUT_SECONDS, TRANSIENT_ERRORS, Connection, Database, Row
 from snowrail_kit.delivery import Envelope
-from snowrail_kit.pull import BUSY_BATCH, GATHER_SECONDS
+from snowrail_kit.pull import gather_seconds
 from snowrail_kit.telemetry import OUTBOX_UNSENT, RELAY_SECONDS, RELAYED, context_of
 
 log = structlog.get_logger("relay")
@@ -36,10 +36,13 @@ GAP_KEEP_SECONDS = 2 * TRANSACTION_TIMEOUT_SECONDS
 """Beyond this, whoever took a position has committed it or never will."""
 
 _IN_FLIGHT = """
-SELECT outbox.position, outbox.created_at, event_id, subject, sequence_key, flying.sequence, aggregate_id,
-       aggregate_version, causation_id, traceparent, payload
-FROM outbox_flight, unnest(positions, created_ats, sequences) AS flying (position, created_at, sequence)
-JOIN outbox ON outbox.position = flying.position AND outbox.created_at = flying.created_at
+SELECT outbox.position, outbox.created_at, event_id, subject, outbox.sequence_key,
+       first + ordinal - 1 AS sequence, aggregate_id, aggregate_version, causation_id, traceparent, payload
+FROM outbox_flight, unnest(sequence_keys, firsts) AS flying (sequence_key, first)
+JOIN outbox_run AS run USING (sequence_key, first)
+CROSS JOIN LATERAL unnest(positions) WITH ORDINALITY AS numbered (position, ordinal)
+JOIN outbox ON outbox.position = numbered.position
+           AND outbox.created_at BETWEEN run.created_at AND run.last_created_at
 ORDER BY outbox.position
 """
 
@@ -72,13 +75,15 @@ WITH landed AS (
 ), numbered AS MATERIALIZED (
     SELECT claimed.*, counters.last - counted.rows + offset_in_key AS sequence
     FROM claimed JOIN counters USING (sequence_key) JOIN counted USING (sequence_key)
-), numbers AS (
-    INSERT INTO outbox_number (sequence_key, sequence, position, created_at)
-    SELECT sequence_key, sequence, position, created_at FROM numbered
+), runs AS (
+    INSERT INTO outbox_run (sequence_key, first, positions, created_at, last_created_at)
+    SELECT sequence_key, min(sequence), array_agg(position ORDER BY position), min(created_at),
+           max(created_at)
+    FROM numbered GROUP BY sequence_key
+    RETURNING sequence_key, first
 ), flight AS (
-    INSERT INTO outbox_flight (positions, created_ats, sequence_keys, sequences)
-    SELECT array_agg(position), array_agg(created_at), array_agg(sequence_key), array_agg(sequence)
-    FROM numbered HAVING count(*) > 0
+    INSERT INTO outbox_flight (sequence_keys, firsts)
+    SELECT array_agg(sequence_key), array_agg(first) FROM runs HAVING count(*) > 0
 ), filled AS (
     DELETE FROM outbox_gap
     WHERE position IN (SELECT position FROM claimed) OR noticed_at < now() - make_interval(secs => $3)
@@ -171,8 +176,8 @@ class Relay:
                 if not self._wakeup.is_set():
                     await connection.execute(_LAND)
                     rows = []
-                if BUSY_BATCH <= len(rows) < self._batch_rows:
-                    await asyncio.sleep(GATHER_SECONDS)
+                if len(rows) < self._batch_rows:
+                    await asyncio.sleep(gather_seconds(len(rows), time.monotonic() - started))
             self._wakeup.clear()
             rows = await connection.fetch(_NUMBER, seen, self._batch_rows, GAP_KEEP_SECONDS)
             OUTBOX_UNSENT.set(len(rows))

@@ -21,32 +21,34 @@ _STATEMENTS = (
     """,
     # payloads are read once, soon: kept in the row, not compressed and set apart
     f"CREATE TABLE outbox_default PARTITION OF outbox DEFAULT WITH (toast_tuple_target = 8160, {_APPENDED})",
+    # consecutive numbers of one sequence, given to the rows at these positions in this order
     """
-    CREATE TABLE outbox_number (
+    CREATE TABLE outbox_run (
         sequence_key text NOT NULL,
-        sequence bigint NOT NULL,
-        position bigint NOT NULL,
+        first bigint NOT NULL,
+        positions bigint[] NOT NULL,
         created_at timestamptz NOT NULL,
-        PRIMARY KEY (sequence_key, sequence, created_at)
+        last_created_at timestamptz NOT NULL,
+        PRIMARY KEY (sequence_key, first, created_at)
     ) PARTITION BY RANGE (created_at)
     """,
-    f"CREATE TABLE outbox_number_default PARTITION OF outbox_number DEFAULT WITH ({_APPENDED})",
+    f"CREATE TABLE outbox_run_default PARTITION OF outbox_run DEFAULT WITH ({_APPENDED})",
+    """
+    CREATE VIEW outbox_number AS
+    SELECT sequence_key, first + ordinal - 1 AS sequence, position, created_at
+    FROM outbox_run CROSS JOIN LATERAL unnest(positions) WITH ORDINALITY AS numbered (position, ordinal)
+    """,
     "CREATE TABLE outbox_progress (seen bigint NOT NULL)",
     "INSERT INTO outbox_progress (seen) VALUES (0)",
     "CREATE TABLE outbox_gap (position bigint PRIMARY KEY, noticed_at timestamptz NOT NULL)",
-    """
-    CREATE TABLE outbox_flight (
-        positions bigint[] NOT NULL,
-        created_ats timestamptz[] NOT NULL,
-        sequence_keys text[] NOT NULL,
-        sequences bigint[] NOT NULL
-    )
-    """,
+    "CREATE TABLE outbox_flight (sequence_keys text[] NOT NULL, firsts bigint[] NOT NULL)",
     """
     CREATE VIEW outbox_unsent AS
     SELECT position, created_at FROM outbox WHERE position > (SELECT seen FROM outbox_progress)
     UNION ALL SELECT position, created_at FROM outbox_gap JOIN outbox USING (position)
-    UNION ALL SELECT * FROM (SELECT unnest(positions), unnest(created_ats) FROM outbox_flight) AS flying
+    UNION ALL SELECT unnest(positions), created_at
+    FROM outbox_flight, unnest(sequence_keys, firsts) AS flying (sequence_key, first)
+    JOIN outbox_run USING (sequence_key, first)
     """,
     "CREATE TABLE outbox_sequence (sequence_key text PRIMARY KEY, last bigint NOT NULL)",
     """
@@ -134,7 +136,7 @@ _STATEMENTS = (
         oldest_unsent timestamptz;
     BEGIN
         SELECT min(created_at) INTO oldest_unsent FROM outbox_unsent;
-        FOREACH parent IN ARRAY ARRAY['outbox_number', 'outbox'] LOOP
+        FOREACH parent IN ARRAY ARRAY['outbox_run', 'outbox'] LOOP
             SELECT array_to_string(reloptions, ', ') INTO options
             FROM pg_class WHERE oid = (parent || '_default')::regclass;
             FOR day IN SELECT current_date + n FROM generate_series(1, ahead_days) AS n LOOP

@@ -31,25 +31,26 @@ REPUBLISH_LIMIT_EVENTS = 1_000
 SWEEP_WINDOW_NUMBERS = 50_000
 
 _ANNOUNCEMENT = """
-WITH flying AS (
-    SELECT sequence_key, min(sequence) AS lowest
-    FROM outbox_flight, unnest(sequence_keys, sequences) AS flying (sequence_key, sequence)
-    GROUP BY sequence_key
-)
 SELECT counter.sequence_key,
-       coalesce((SELECT min(sequence) FROM outbox_number WHERE sequence_key = counter.sequence_key),
+       coalesce((SELECT min(first) FROM outbox_run WHERE sequence_key = counter.sequence_key),
                 counter.last + 1) AS lowest,
-       coalesce(flying.lowest - 1, counter.last) AS highest
-FROM outbox_sequence AS counter LEFT JOIN flying USING (sequence_key)
+       coalesce(flying.first - 1, counter.last) AS highest
+FROM outbox_sequence AS counter
+LEFT JOIN (SELECT unnest(sequence_keys) AS sequence_key, unnest(firsts) AS first FROM outbox_flight) AS flying
+     USING (sequence_key)
 """
 
 _KEPT = """
-SELECT event_id, outbox.created_at, subject, outbox.sequence_key, sequence, aggregate_id, aggregate_version,
-       causation_id, traceparent, payload
-FROM outbox_number JOIN outbox
-  ON outbox.position = outbox_number.position AND outbox.created_at = outbox_number.created_at
-WHERE outbox_number.sequence_key = $1 AND sequence = ANY($2::bigint[])
-ORDER BY sequence LIMIT $3
+SELECT event_id, outbox.created_at, subject, outbox.sequence_key, asked.sequence, aggregate_id,
+       aggregate_version, causation_id, traceparent, payload
+FROM (SELECT DISTINCT unnest($2::bigint[]) AS sequence ORDER BY 1 LIMIT $3) AS asked
+CROSS JOIN LATERAL (
+    SELECT first, positions, created_at, last_created_at FROM outbox_run
+    WHERE sequence_key = $1 AND first <= asked.sequence ORDER BY first DESC LIMIT 1
+) AS run
+JOIN outbox ON outbox.position = run.positions[asked.sequence - run.first + 1]
+           AND outbox.created_at BETWEEN run.created_at AND run.last_created_at
+ORDER BY asked.sequence
 """
 
 _ADVANCE = """

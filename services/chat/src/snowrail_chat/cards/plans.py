@@ -53,7 +53,8 @@ def plan_rows(view: IntentView, quotes: Quotes) -> tuple[Row, ...]:
     if plan.occurrences_total is not None and recurrence is not None:
         missed = f", {plan.occurrences_missed} missed" if plan.occurrences_missed else ""
         rows.append(Row("Paid", f"{plan.occurrences_paid or 0} of {plan.occurrences_total}{missed}"))
-    if plan.last_result is not None and plan.last_result_at is not None:
+    # a single payment's own status says how it ended
+    if recurrence is not None and plan.last_result is not None and plan.last_result_at is not None:
         rows.append(Row("Last result", f"{plan.last_result}, {quotes.moment(plan.last_result_at)}"))
     return tuple(rows)
 

@@ -1,6 +1,6 @@
 """Lines, the answers to them, and requests that another service answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -101,30 +101,32 @@ ON CONFLICT (message_id) DO NOTHING
 RETURNING message_id
 """
 
+_SAVE_CARDS = """
+INSERT INTO card AS known (card_id, version, card, text, changed_at)
+SELECT *, $5 FROM unnest($1::uuid[], $2::bigint[], $3::jsonb[], $4::text[])
+ON CONFLICT (card_id) DO UPDATE
+SET version = EXCLUDED.version, card = EXCLUDED.card, text = EXCLUDED.text, changed_at = EXCLUDED.changed_at
+WHERE known.version <= EXCLUDED.version
+"""
+
 _SAVE_REPLIES = """
 WITH before AS MATERIALIZED (
     SELECT in_reply_to, card_id FROM message WHERE in_reply_to = ANY($3::uuid[])
 ), saved AS (
-INSERT INTO message (message_id, user_id, author, in_reply_to, text, card_id, card, origin, posted_at,
-                     changed_at)
-SELECT new.message_id, new.user_id, 'snowrail', new.in_reply_to, new.text, new.card_id, new.card, line.origin,
-       greatest($7, line.posted_at + interval '1 microsecond'), $7
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::jsonb[])
-     AS new (message_id, user_id, in_reply_to, text, card_id, card)
+INSERT INTO message (message_id, user_id, author, in_reply_to, card_id, origin, posted_at, changed_at)
+SELECT new.message_id, new.user_id, 'snowrail', new.in_reply_to, new.card_id, line.origin,
+       greatest($5, line.posted_at + interval '1 microsecond'), $5
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS new (message_id, user_id, in_reply_to, card_id)
 JOIN message AS line ON line.message_id = new.in_reply_to
-ON CONFLICT (in_reply_to) DO UPDATE
-SET text = EXCLUDED.text, card_id = EXCLUDED.card_id, card = EXCLUDED.card, changed_at = EXCLUDED.changed_at
+ON CONFLICT (in_reply_to) DO UPDATE SET card_id = EXCLUDED.card_id, changed_at = EXCLUDED.changed_at
 RETURNING message_id, in_reply_to, user_id, card_id, origin
 )
 SELECT saved.*, before.card_id AS replaced_card_id FROM saved LEFT JOIN before USING (in_reply_to)
 """
 
-_UPDATE_CARDS = """
-UPDATE message SET text = new.text, card = new.card, changed_at = $4
-FROM unnest($1::uuid[], $2::text[], $3::jsonb[]) AS new (card_id, text, card)
-WHERE message.card_id = new.card_id
-RETURNING message.message_id, message.in_reply_to, message.user_id, message.card_id, message.posted_at,
-          message.origin
+_SHOWING = """
+SELECT DISTINCT ON (card_id) message_id, in_reply_to, user_id, card_id, origin, card_id AS replaced_card_id
+FROM message WHERE card_id = ANY($1::uuid[]) ORDER BY card_id, posted_at DESC
 """
 
 _INSERT_REQUESTS = """
@@ -172,56 +174,37 @@ async def save_replies(tx: Transaction, replies: Sequence[Reply]) -> list[Stored
     """Store the answers to lines; a line that was answered already has its card replaced."""
     if not replies:
         return []
+    await _save_cards(tx, {reply.card.card_id: reply.card for reply in replies})
     rows = await tx.fetch(
         _SAVE_REPLIES,
         [tx.ids.new() for _ in replies],
         [reply.user_id for reply in replies],
         [reply.in_reply_to for reply in replies],
-        [reply.card.text for reply in replies],
         [reply.card.card_id for reply in replies],
-        [reply.card.wire for reply in replies],
         tx.now,
     )
-    return [
-        StoredReply(
-            row["message_id"],
-            row["in_reply_to"],
-            row["user_id"],
-            row["card_id"],
-            row["replaced_card_id"],
-            row["origin"],
-        )
-        for row in rows
-    ]
+    return [_stored(row) for row in rows]
 
 
 async def update_cards(tx: Transaction, cards: Sequence[Card]) -> list[StoredReply]:
     """Put newer cards in the place of those with the same id. Returns for each the latest message with it."""
     if not cards:
         return []
-    rows = await tx.fetch(
-        _UPDATE_CARDS,
-        [card.card_id for card in cards],
-        [card.text for card in cards],
-        [card.wire for card in cards],
+    by_id = {card.card_id: card for card in cards}
+    await _save_cards(tx, by_id)
+    return [_stored(row) for row in await tx.fetch(_SHOWING, list(by_id))]
+
+
+async def _save_cards(tx: Transaction, cards: Mapping[UUID, Card]) -> None:
+    """Store cards by their ids; one that is older than what is known is left out."""
+    await tx.execute(
+        _SAVE_CARDS,
+        list(cards),
+        [card.version for card in cards.values()],
+        [card.wire for card in cards.values()],
+        [card.text for card in cards.values()],
         tx.now,
     )
-    latest: dict[UUID, Row] = {}
-    for row in rows:
-        known = latest.get(row["card_id"])
-        if known is None or known["posted_at"] < row["posted_at"]:
-            latest[row["card_id"]] = row
-    return [
-        StoredReply(
-            row["message_id"],
-            row["in_reply_to"],
-            row["user_id"],
-            row["card_id"],
-            row["card_id"],
-            row["origin"],
-        )
-        for row in latest.values()
-    ]
 
 
 async def insert_requests(tx: Transaction, requests: Sequence[Request]) -> None:
@@ -265,7 +248,9 @@ async def history(database: Database, user_id: UUID, limit: int, after: Cursor |
     """Return a user's lines and answers, newest first, one more than the limit where there are more."""
     return await database.fetch(
         """
-        SELECT message_id, author, in_reply_to, command, text, card, posted_at, changed_at FROM message
+        SELECT message_id, author, in_reply_to, command, coalesce(message.text, card.text) AS text, card.card,
+               posted_at, greatest(message.changed_at, card.changed_at) AS changed_at
+        FROM message LEFT JOIN card USING (card_id)
         WHERE user_id = $1 AND ($2::timestamptz IS NULL OR (posted_at, message_id) < ($2, $3::uuid))
         ORDER BY posted_at DESC, message_id DESC LIMIT $4
         """,
@@ -278,8 +263,21 @@ async def history(database: Database, user_id: UUID, limit: int, after: Cursor |
 
 async def reply_to(tx: Transaction, message_id: UUID) -> dict[str, Any] | None:
     """Return the card that answers a line, if it was answered."""
-    row = await tx.fetch_row("SELECT card FROM message WHERE in_reply_to = $1", message_id)
+    row = await tx.fetch_row(
+        "SELECT card.card FROM message JOIN card USING (card_id) WHERE in_reply_to = $1", message_id
+    )
     return None if row is None else row["card"]
+
+
+def _stored(row: Row) -> StoredReply:
+    return StoredReply(
+        row["message_id"],
+        row["in_reply_to"],
+        row["user_id"],
+        row["card_id"],
+        row["replaced_card_id"],
+        row["origin"],
+    )
 
 
 def _request(row: Row) -> Request:

@@ -275,9 +275,9 @@ async def _show(tx: Transaction, parts: Parts, shown: _Shown) -> None:
         answers.append(Reply(request.message_id, request.user_id, card))
         reply_causes[request.message_id] = causes[request.subject_id]
         ANSWER_SECONDS.labels(_COMMANDS[request.command]).observe((tx.now - asked_at).total_seconds())
-    card_causes = {card.card_id: causes[intent_id] for intent_id, card in cards.items()}
-    sent = {reply.card.card_id for reply in answers}
-    await replies.update(tx, list(cards.values()), card_causes, sent)
+    unasked = {intent_id: card for intent_id, card in cards.items() if intent_id not in asked}
+    card_causes = {card.card_id: causes[intent_id] for intent_id, card in unasked.items()}
+    await replies.update(tx, list(unasked.values()), card_causes)
     await replies.send(tx, answers, reply_causes)
     await runs.show(tx, {intent_id: causes[intent_id] for intent_id in cards}, book)
 

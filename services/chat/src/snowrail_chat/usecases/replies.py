@@ -65,19 +65,15 @@ async def send(tx: Transaction, replies: Sequence[Reply], causes: Causes) -> Non
         _emit(tx, stored, cards[stored.in_reply_to], causes.get(stored.in_reply_to))
 
 
-async def update(
-    tx: Transaction, cards: Sequence[Card], causes: Causes, already_sent: Collection[UUID] = ()
-) -> None:
+async def update(tx: Transaction, cards: Sequence[Card], causes: Causes) -> None:
     """Put newer cards in the place of older ones, in the history and in the feeds.
 
     Args:
         causes: by card, what led to the change.
-        already_sent: cards that go into the feed as answers anyway.
     """
     by_id = {card.card_id: card for card in cards}
     for stored in await messages.update_cards(tx, cards):
-        if stored.card_id not in already_sent:
-            _emit(tx, stored, by_id[stored.card_id], causes.get(stored.card_id))
+        _emit(tx, stored, by_id[stored.card_id], causes.get(stored.card_id))
 
 
 def _emit(tx: Transaction, stored: StoredReply, card: Card, cause: Delivery[Any] | None) -> None:
