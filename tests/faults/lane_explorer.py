@@ -11,7 +11,7 @@ from snowrail_chain.lane import IllegalTransition, TransactionState
 from snowrail_settlement.domain.item import ItemState
 from snowrail_settlement.domain.lane import FactStatus, LaneState
 
-from .lane_model_state import CEILING, FOREIGN, State
+from .lane_model_state import CEILING, FOREIGN, HIGHEST_FEE, State
 
 Steps = Callable[[State], Iterator[tuple[str, State]]]
 
@@ -147,8 +147,20 @@ def _is_void(state: State, nonce: int, payment: int) -> bool:
 
 
 def _has_one_effect(state: State) -> bool:
-    effects = {(signed.nonce, signed.cargo) for signed in state.txs}
+    """Whether each nonce was signed for one effect, and for transfers of nothing beside it."""
+    effects = {(signed.nonce, signed.cargo) for signed in state.txs if signed.cargo or not signed.cancels}
     return len(effects) == len({nonce for nonce, _ in effects})
+
+
+def _keeps_cancellations(state: State) -> bool:
+    """Whether nothing but cancellations was signed for a nonce after its first one."""
+    cancelled: set[int] = set()
+    for signed in state.txs:
+        if signed.cancels:
+            cancelled.add(signed.nonce)
+        elif signed.nonce in cancelled:
+            return False
+    return True
 
 
 def _has_no_gap(state: State) -> bool:
@@ -172,7 +184,7 @@ _ENDED = (TransactionState.INCLUDED, TransactionState.FINAL, TransactionState.DE
 
 
 def _keeps_the_ceiling(state: State) -> bool:
-    return all(signed.fee <= CEILING for signed in state.txs)
+    return all(signed.fee <= (HIGHEST_FEE if signed.cancels else CEILING) for signed in state.txs)
 
 
 def _tells_the_truth(state: State) -> bool:
@@ -186,18 +198,26 @@ def _tells_the_truth(state: State) -> bool:
 
 
 def _alarms_of_foreign_use(state: State) -> bool:
-    seen = any(fact.tx == FOREIGN and fact.status is not FactStatus.ORPHANED for fact in state.known)
-    return not seen or state.lane is LaneState.FROZEN
+    foreign = [fact for fact in state.known if fact.tx == FOREIGN and fact.status is not FactStatus.ORPHANED]
+    return state.lane is LaneState.FROZEN or all(fact.nonce in state.acknowledged for fact in foreign)
+
+
+def _freezes_for_foreign_use_alone(state: State) -> bool:
+    was_used = any(fact.tx == FOREIGN for fact in (*state.known, *state.news))
+    return state.lane is not LaneState.FROZEN or was_used
 
 
 _RULES: tuple[tuple[str, Callable[[State], bool]], ...] = (
     ("a payment is paid twice", _is_paid_once),
     ("two transactions can both pay a payment", _has_one_transfer),
     ("two effects are signed for one nonce", _has_one_effect),
+    ("what was cancelled is bid for again", _keeps_cancellations),
+    ("a stopped lane takes a nonce", lambda state: not state.took_while_stopped),
     ("a nonce is left out", _has_no_gap),
     ("bytes were sent that are stored nowhere", _keeps_its_bytes),
     ("more are in flight than allowed", _keeps_the_limit),
     ("a fee is above a ceiling aboard", _keeps_the_ceiling),
     ("what is told is not so on chain", _tells_the_truth),
     ("the key was used elsewhere, and the lane goes on", _alarms_of_foreign_use),
+    ("the lane is frozen although nobody else used the key", _freezes_for_foreign_use_alone),
 )

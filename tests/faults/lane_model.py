@@ -9,15 +9,12 @@ production: safety must not rest on it. Each guard can be switched off, to see w
 from collections.abc import Callable, Iterator
 
 from snowrail_chain.lane import (
-    OPEN_STATES,
-    Fees,
     SendVerdict,
     TransactionEvent,
     TransactionState,
     after_transaction_event,
     judge_nonce,
     judge_send,
-    raise_fees,
     reconcile_nonces,
 )
 from snowrail_chain.send import SendOutcome
@@ -38,6 +35,7 @@ from snowrail_settlement.domain.lane import (
     after_doubt,
     after_refusal,
     event_of_fact,
+    is_at_its_limit,
     is_foreign,
     may_sign_more,
     may_take_nonce,
@@ -46,15 +44,16 @@ from snowrail_settlement.domain.lane import (
     next_move,
 )
 
+from .lane_model_chain import chain_steps
+from .lane_model_operator import bid_again, bids_above, operator_steps
 from .lane_model_state import (
     ALL_GUARDS,
-    BASE_FEE,
     CEILING,
     FOREIGN,
+    HIGHEST_FEE,
     LONG_SECONDS,
-    POLICY,
+    RISEN_BASE_FEE,
     TIMING,
-    Block,
     Doing,
     Fact,
     Guard,
@@ -65,10 +64,10 @@ from .lane_model_state import (
     basis_of,
     given_up,
     is_signed,
+    lost_for_good,
     node_answer,
     open_transactions,
-    orphaned,
-    told,
+    reserved_nonces,
     with_attempt,
     with_item,
     with_tx,
@@ -94,51 +93,14 @@ class Model:
 
     def steps(self, state: State) -> Iterator[Step]:
         """Every event that can happen next, with what it makes of the state."""
-        for label, following in (*self._chain_steps(state), *self._bus_steps(state)):
-            yield label, following
+        yield from chain_steps(state, self._guards)
+        yield from self._bus_steps(state)
+        yield from operator_steps(state, self._guards)
         for number, worker in enumerate(state.workers):
             if worker in state.workers[:number]:
                 continue  # the same worker twice leads to the same
             for label, following in self._worker_steps(state, number, worker):
                 yield label, following._replace(workers=tuple(sorted(following.workers, key=_order)))
-
-    # the chain and its node
-
-    def _chain_steps(self, state: State) -> Iterator[Step]:
-        budget, height = state.budget, len(state.chain)
-        for tx in sorted(state.pool):
-            if state.txs[tx].nonce == height:
-                yield f"a block takes transaction {tx}", self._mined(state, tx, True)
-                if budget.reverts:
-                    spent = state._replace(budget=budget.spend("reverts"))
-                    yield f"a block takes transaction {tx}, reverted", self._mined(spent, tx, False)
-            if budget.evictions:
-                rest = state._replace(pool=state.pool - {tx}, budget=budget.spend("evictions"))
-                yield f"the node drops transaction {tx} in silence", rest
-        if budget.foreign:
-            spent = state._replace(budget=budget.spend("foreign"))
-            yield "somebody else uses the key", self._mined(spent, FOREIGN, True)
-        if state.final < height:
-            deeper = state._replace(final=state.final + 1)
-            yield f"nonce {state.final} is final", told(deeper, state.final, FactStatus.FINAL)
-        if height > state.final and budget.reorgs:
-            yield "the newest block leaves the chain", orphaned(state, budget.spend("reorgs"))
-        if height and height == state.final and budget.rollbacks:
-            lost = orphaned(state, budget.spend("rollbacks"))
-            yield "a final block leaves the chain", lost._replace(was_rolled_back=True)
-
-    def _mined(self, state: State, tx: int, succeeded: bool) -> State:
-        paid: tuple[int, ...] = ()
-        if tx != FOREIGN and succeeded:
-            before = {payment for block in state.chain for payment in block.paid}
-            is_once = Guard.ESCROW_ONCE in self._guards
-            paid = tuple(item for item in state.txs[tx].cargo if not (is_once and item in before))
-        nonce = len(state.chain)
-        pool = frozenset(other for other in state.pool if state.txs[other].nonce != nonce)
-        chain = (*state.chain, Block(tx, state.blocks, succeeded, paid))
-        return told(
-            state._replace(chain=chain, pool=pool, blocks=state.blocks + 1), nonce, FactStatus.INCLUDED
-        )
 
     # commands and facts
 
@@ -182,14 +144,16 @@ class Model:
         for number, signed in enumerate(state.txs):
             if signed.nonce != fact.nonce or not signed.is_stored:
                 continue
-            own.add(str(number))
+            if not signed.cancels or Guard.CANCELLATION_IS_OURS in self._guards:
+                own.add(str(number))
             event = event_of_fact(number == fact.tx, fact.status, signed.state)
             if event is not None:
                 txs[number] = signed._replace(state=after_transaction_event(signed.state, event))
-        lane = state.lane
-        if is_foreign(fact.status, str(fact.tx), own) and Guard.FOREIGN_FREEZES in self._guards:
-            lane = LaneState.FROZEN
-        state = state._replace(known=tuple(known[tx] for tx in sorted(known)), txs=tuple(txs), lane=lane)
+        state = state._replace(known=tuple(known[tx] for tx in sorted(known)), txs=tuple(txs))
+        if is_foreign(fact.status, str(fact.tx), own) and fact.nonce not in state.foreign:
+            state = state._replace(foreign=state.foreign | {fact.nonce})
+            if Guard.FOREIGN_FREEZES in self._guards:
+                state = state._replace(lane=LaneState.FROZEN)
         touched = [
             number
             for number, item in enumerate(state.items)
@@ -230,6 +194,8 @@ class Model:
         if ending:
             last = max(ending, key=lambda fact: fact.version)
             is_ours = last.tx != FOREIGN and state.txs[last.tx].is_stored
+            if is_ours and Guard.CANCELLATION_PAYS_NOBODY in self._guards:
+                is_ours = not state.txs[last.tx].cancels
             own = OwnTransaction(basis_of(last), is_ours, last.succeeded, None)
         return Evidence(execution, own)
 
@@ -266,42 +232,54 @@ class Model:
 
     def _plans(self, state: State) -> Iterator[tuple[str, State, Worker]]:
         """What a pass would do next, as `usecases.lane` and `usecases.sending` choose it."""
-        view = reconcile_nonces(state.next_nonce, len(state.chain), ())
-        may_freeze = state.lane is not LaneState.FROZEN and Guard.FOREIGN_FREEZES in self._guards
-        if view.foreign_nonce is not None and may_freeze:
-            yield "the account is past the lane", state._replace(lane=LaneState.FROZEN), _IDLE
+        for label, following in self._reconciled(state):
+            yield label, following, _IDLE
         flying = open_transactions(state)
         is_held_up = False
         for position, tx in enumerate(flying):
-            move = self._move(state, tx, is_lowest=position == 0)
-            if move is Move.HOLD:
+            move, is_at_limit = self._move(state, tx, is_lowest=position == 0)
+            if move is Move.HOLD or is_at_limit:
                 is_held_up = True
-                if Guard.NONCE_ORDER in self._guards:
+                if Guard.NONCE_ORDER in self._guards and move is not Move.SEND:
                     return
-            elif move is Move.SEND:
+            if move is Move.SEND:
                 yield f"a worker will send transaction {tx}", state, Worker(Doing.SEND, tx)
                 if Guard.NONCE_ORDER in self._guards:
                     return
             elif move is Move.REPLACE:
                 yield f"a worker will replace transaction {tx}", state, Worker(Doing.REPLACE, tx)
                 return
-        for nonce, _ in state.reserved[:1]:
+        reserved = reserved_nonces(state)
+        for nonce in reserved[:1]:
             yield f"a worker will sign for nonce {nonce}", state, Worker(Doing.SIGN, nonce=nonce)
             if Guard.RESERVATION_IS_KEPT not in self._guards:
-                yield f"nonce {nonce} is given up", given_up(state), _IDLE
+                yield f"nonce {nonce} is given up", given_up(state, nonce), _IDLE
         limit = self._limit(state)
-        if may_sign_more(state.lane, is_held_up, len(state.reserved), len(flying), limit):
+        if may_sign_more(state.lane, is_held_up, len(reserved), len(flying), limit):
             for number, item in enumerate(state.items):
                 if item.state is ItemState.CREATED:
                     plan = Worker(Doing.TAKE, number, nonce=state.next_nonce)
                     yield f"a worker has read item {number}", state, plan
 
-    def _move(self, state: State, tx: int, is_lowest: bool) -> Move:
+    def _reconciled(self, state: State) -> Iterator[Step]:
+        """What comes of looking at the account's nonce."""
+        acknowledged = state.acknowledged
+        if Guard.FOREIGN_IS_FINAL in self._guards:
+            acknowledged &= lost_for_good(state)
+        view = reconcile_nonces(state.next_nonce, len(state.chain), acknowledged)
+        if view.foreign_nonce is None and view.next_nonce > state.next_nonce:
+            yield "nonces used elsewhere are left out", state._replace(next_nonce=view.next_nonce)
+        may_freeze = state.lane is not LaneState.FROZEN and Guard.FOREIGN_FREEZES in self._guards
+        if view.foreign_nonce is not None and may_freeze:
+            yield "the account is past the lane", state._replace(lane=LaneState.FROZEN)
+
+    def _move(self, state: State, tx: int, is_lowest: bool) -> tuple[Move, bool]:
+        """What is due about a transaction, and whether it should pay more and may not."""
         signed = state.txs[tx]
         if signed.state is TransactionState.ORPHANED and Guard.ORPHANS_GO_AGAIN not in self._guards:
-            return Move.REST
+            return Move.REST, False
         if signed.state is TransactionState.BROADCAST and Guard.QUIET_GOES_AGAIN not in self._guards:
-            return Move.REST
+            return Move.REST, False
         quiet = 0.0 if signed.is_recent else LONG_SECONDS
         sending = Sending(
             state=signed.state,
@@ -310,9 +288,22 @@ class Model:
             age_seconds=quiet,
             is_lowest=is_lowest,
             is_resending=False,
-            is_replaceable=state.budget.replacements > 0,
+            is_replaceable=state.is_replaceable,
+            may_pay_more=self._may_pay_more(signed),
         )
-        return next_move(sending, TIMING)
+        is_at_limit = is_at_its_limit(sending, TIMING)
+        if is_at_limit and Guard.LIMIT_GOES_AGAIN not in self._guards:
+            return Move.HOLD, True
+        return next_move(sending, TIMING), is_at_limit
+
+    def _may_pay_more(self, signed: Signed) -> bool:
+        if signed.cancels and Guard.CANCELLATION_STANDS in self._guards:
+            return False
+        return bids_above(signed, RISEN_BASE_FEE, self._ceiling(signed)) is not None
+
+    def _ceiling(self, signed: Signed) -> int:
+        is_kept = Guard.FEE_CEILING in self._guards and not signed.cancels
+        return CEILING if is_kept else HIGHEST_FEE
 
     def _sent(self, state: State, tx: int) -> Iterator[tuple[str, State, Worker]]:
         signed = state.txs[tx]
@@ -359,26 +350,23 @@ class Model:
         aboard = [number for number, item in enumerate(state.items) if item.nonce == signed.nonce]
         if event is TransactionEvent.NONCE_LOST:
             return self._settled(state, aboard)
+        if signed.cancels or event is TransactionEvent.REFUSED:
+            return state
         for number in aboard:
             item = state.items[number]
-            if item.state is ItemState.ASSIGNED and event is not TransactionEvent.REFUSED:
+            if item.state is ItemState.ASSIGNED:
                 submitted = after_item_event(item.state, ItemEvent.SUBMITTED)
                 state = with_item(state, number, item._replace(state=submitted))
         return state
 
     def _replaced(self, state: State, worker: Worker) -> State:
         old = state.txs[worker.about]
-        if any(other.state not in OPEN_STATES for other in state.txs if other.nonce == old.nonce):
-            return state
-        ceiling = CEILING if Guard.FEE_CEILING in self._guards else 10 * CEILING
-        fees = raise_fees(Fees(old.fee, 0), BASE_FEE, ceiling, POLICY)
-        state = state._replace(budget=state.budget.spend("replacements"))
-        if fees is None or any(
-            other[:3] == (old.nonce, old.cargo, fees.max_fee_per_gas) for other in state.txs
-        ):
+        rivals = [other for other in state.txs if other.nonce == old.nonce]
+        is_newest = old.fee == max(other.fee for other in rivals)
+        if not is_newest and Guard.NEWEST_IS_REPLACED in self._guards:
             return state
         cargo = old.cargo if Guard.SAME_EFFECT in self._guards else ()
-        return state._replace(txs=(*state.txs, Signed(old.nonce, cargo, fees.max_fee_per_gas)))
+        return bid_again(state, worker.about, RISEN_BASE_FEE, self._ceiling(old), cargo)
 
     def _taken(self, state: State, worker: Worker) -> State:
         item, nonce = state.items[worker.about], state.next_nonce
@@ -386,14 +374,17 @@ class Model:
             nonce = worker.nonce  # as it was when it was read
         standing = (fact for fact in state.known if fact.status is not FactStatus.ORPHANED)
         is_used = any(fact.nonce == nonce for fact in standing)
-        in_flight = len(open_transactions(state)) + len(state.reserved)
-        if not may_take_nonce(state.lane, is_used, in_flight, self._limit(state)):
+        in_flight = len(open_transactions(state)) + len(reserved_nonces(state))
+        lane = state.lane if Guard.STOPPED_TAKES_NOTHING in self._guards else LaneState.ACTIVE
+        if not may_take_nonce(lane, is_used, in_flight, self._limit(state)):
             return state
         if item.state is not ItemState.CREATED and Guard.ITEMS_ARE_CLAIMED in self._guards:
             return state
         assigned = item._replace(state=ItemState.ASSIGNED, nonce=nonce, basis=None)
         taken = state._replace(
-            reserved=(*state.reserved, (nonce, (item.payment,))), next_nonce=max(state.next_nonce, nonce + 1)
+            reserved=(*state.reserved, (nonce, (item.payment,))),
+            next_nonce=max(state.next_nonce, nonce + 1),
+            took_while_stopped=state.lane is not LaneState.ACTIVE,
         )
         return with_item(taken, worker.about, assigned)
 

@@ -10,7 +10,9 @@ from snowrail_settlement.domain.lane import FactStatus, LaneState, Timing
 
 FOREIGN = -1
 CEILING = 130
+HIGHEST_FEE = 10 * CEILING
 BASE_FEE = 50
+RISEN_BASE_FEE = 60
 POLICY = FeePolicy(base_fee_percent=200, least_base_fee_percent=125, priority_fee=0, replacement_percent=115)
 TIMING = Timing(retry_seconds=1, resend_after_seconds=15, replace_after_seconds=60, foreign_after_seconds=30)
 LONG_SECONDS = 1_000.0
@@ -36,6 +38,16 @@ class Guard(StrEnum):
     QUIET_GOES_AGAIN = "what is in no block for long is sent again"
     IN_FLIGHT_LIMIT = "no more in flight than allowed"
     ESCROW_ONCE = "the escrow executes an occurrence once"
+    LIMIT_GOES_AGAIN = "what may pay no more is sent again as it is"
+    STOPPED_TAKES_NOTHING = "a stopped lane takes no nonce, decided while its row is locked"
+    PAUSE_HIDES_NO_FREEZE = "a frozen lane is not paused"
+    FOREIGN_IS_FINAL = "a nonce used elsewhere is left out only once that is final"
+    CANCELLATION_IS_AWAITED = "what was cancelled fails once its cancellation is final, not before"
+    CANCELLATION_MOVES_NOTHING = "a second effect for a nonce moves nothing"
+    CANCELLATION_IS_OURS = "a cancellation is one of its nonce's own transactions"
+    CANCELLATION_PAYS_NOBODY = "a cancellation is not taken for the payments' transaction"
+    CANCELLATION_STANDS = "only an administrator raises a cancellation"
+    NEWEST_IS_REPLACED = "only the newest transaction of a nonce is replaced, decided under its lock"
 
 
 ALL_GUARDS = frozenset(Guard)
@@ -51,7 +63,11 @@ class Item(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """A transaction. `cargo`: payments aboard; `is_stored`: in the database; `was_sent`: left once."""
+    """A transaction.
+
+    `cargo`: payments aboard; `is_stored`: in the database; `was_sent`: left once; `cancels`: an operator's
+    transfer of nothing to the signer itself.
+    """
 
     nonce: int
     cargo: tuple[int, ...]
@@ -61,6 +77,7 @@ class Signed(NamedTuple):
     is_recent: bool = False
     is_stored: bool = True
     was_sent: bool = False
+    cancels: bool = False
 
 
 class Block(NamedTuple):
@@ -107,7 +124,8 @@ class Worker(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """How often each misfortune may still happen."""
+    """How often each misfortune, and each act of an operator, may still happen. A paused lane may always be
+    resumed; `resumes` are those of a frozen one."""
 
     crashes: int = 0
     timeouts: int = 0
@@ -117,8 +135,11 @@ class Budget(NamedTuple):
     reverts: int = 0
     foreign: int = 0
     duplicates: int = 0
-    replacements: int = 0
     attempts: int = 0
+    raises: int = 0
+    cancellations: int = 0
+    pauses: int = 0
+    resumes: int = 0
 
     def spend(self, name: str) -> "Budget":
         """Return the budget with one misfortune less."""
@@ -126,12 +147,17 @@ class Budget(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything: rows, workers, pool, chain, and facts on their way."""
+    """Everything: rows, workers, pool, chain, and facts on their way.
+
+    `foreign`: nonces of transactions that were seen and are none of ours; `acknowledged`: those of them that
+    an operator has accepted.
+    """
 
     items: tuple[Item, ...]
     workers: tuple[Worker, ...]
     budget: Budget
     in_flight_limit: int
+    is_replaceable: bool = False
     lane: LaneState = LaneState.ACTIVE
     next_nonce: int = 0
     reserved: tuple[tuple[int, tuple[int, ...]], ...] = ()
@@ -143,7 +169,10 @@ class State(NamedTuple):
     news: tuple[Fact, ...] = ()
     facts: int = 0
     blocks: int = 0
+    foreign: frozenset[int] = frozenset()
+    acknowledged: frozenset[int] = frozenset()
     was_rolled_back: bool = False
+    took_while_stopped: bool = False
 
 
 def basis_of(fact: Fact) -> Basis:
@@ -180,14 +209,27 @@ def orphaned(state: State, budget: Budget) -> State:
     return state._replace(chain=state.chain[:-1], final=min(state.final, nonce), budget=budget)
 
 
-def given_up(state: State) -> State:
+def given_up(state: State, nonce: int) -> State:
     """What must never be done: forget what a nonce was taken for, and let its items go aboard again."""
-    nonce = state.reserved[0][0]
     items = tuple(
         Item(item.payment) if item.nonce == nonce and item.state is ItemState.ASSIGNED else item
         for item in state.items
     )
-    return state._replace(items=items, reserved=state.reserved[1:])
+    reserved = tuple(entry for entry in state.reserved if entry[0] != nonce)
+    return state._replace(items=items, reserved=reserved)
+
+
+def lost_for_good(state: State) -> frozenset[int]:
+    """Nonces that somebody else's final transaction has used, by the facts."""
+    return frozenset(
+        fact.nonce for fact in state.known if fact.tx == FOREIGN and fact.status is FactStatus.FINAL
+    )
+
+
+def reserved_nonces(state: State) -> list[int]:
+    """Nonces that are taken and still worth a signature, lowest first."""
+    lost = lost_for_good(state)
+    return [nonce for nonce, _ in state.reserved if nonce not in lost]
 
 
 def is_signed(state: State, item: Item) -> bool:

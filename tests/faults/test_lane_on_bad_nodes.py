@@ -5,7 +5,8 @@ what operators see, in its metric and in the log. Once the node is honest again 
 payment once, by nonces without a gap.
 
 The short campaign kills at a few steps per mode. The long one, of `make test-faults`, kills at every seventh,
-beginning at another one in each mode; `SNOWRAIL_LANE_KILL_EVERY=1` has it kill at every step.
+beginning at another one in each mode; `SNOWRAIL_LANE_KILL_EVERY=1` has it kill at every step, and
+`SNOWRAIL_LANE_KILL_FIRST` says at which to begin, so that a stride's parts can run one by one.
 """
 
 import asyncio
@@ -46,6 +47,7 @@ ALARM_LIMIT_SECONDS = 20
 POINTS_PER_HEALING = 4
 ROLLED_BACK_BLOCKS = 12
 KILL_EVERY_STEPS = int(os.environ.get("SNOWRAIL_LANE_KILL_EVERY", "7"))
+KILL_FIRST_STEP = int(os.environ.get("SNOWRAIL_LANE_KILL_FIRST", "0"))
 SHORT_POINTS_PERCENT = (25, 55, 80)
 
 
@@ -274,10 +276,11 @@ async def test_a_lane_on_a_bad_node_killed_anywhere_pays_once_or_alarms(
     suffering: Suffering, tell: Callable[[str], None]
 ) -> None:
     steps, begun = await steps_of_a_run(suffering), time.monotonic()
-    first = 1 + MISERIES.index(suffering.misery) % KILL_EVERY_STEPS
+    first = KILL_FIRST_STEP or 1 + MISERIES.index(suffering.misery) % KILL_EVERY_STEPS
     await campaign(suffering, range(first, steps + 1, KILL_EVERY_STEPS))
     tell(
-        f"{suffering.misery.name}: killed {suffering.killed} times within {steps} steps; unkilled runs"
+        f"{suffering.misery.name}: killed {suffering.killed} times within {steps} steps, every"
+        f" {KILL_EVERY_STEPS} from {first}; unkilled runs"
         f" paid {suffering.paid} times and alarmed {suffering.alarmed} times;"
         f" {len(suffering.lane.commands)} payments, {time.monotonic() - begun:.0f} s"
     )

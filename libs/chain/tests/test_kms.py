@@ -1,6 +1,6 @@
 """A key in KMS signs as a local one does, whatever KMS answers; over HTTP against the emulated service."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
@@ -15,15 +15,17 @@ from snowrail_chain.signer import (
     LocalKey,
     MemoryLedger,
     NonceConflict,
+    SigningFailed,
     Transaction,
     read_transaction,
     recover_sender,
 )
-from snowrail_testkit.emulators.kms import ORDER, KmsEmulator, build_app
+from snowrail_testkit.emulators.kms import ORDER, KmsEmulator, Spoilt, build_app
 
 # Publicly known development key of anvil, for chains that hold nothing of value.
 DEV_KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 ADDRESS = LocalKey(DEV_KEY).address
+NO_ANSWER = (Spoilt.LATE, Spoilt.CUT, Spoilt.NOT_JSON)
 TRANSACTION = Transaction(338, 7, ADDRESS, 5, b"\x01", 50_000, 100, 2)
 
 
@@ -35,12 +37,19 @@ class Service:
         self.url = url
         self.made: list[KmsKey] = []
 
-    def key(self, address: str = ADDRESS, secret: str = "", key_id: str = "alias/executor") -> KmsKey:
+    def key(
+        self,
+        address: str = ADDRESS,
+        secret: str = "",
+        key_id: str = "alias/executor",
+        on_failed_call: Callable[[str], None] | None = None,
+        timeout_seconds: float = 2,
+    ) -> KmsKey:
         """A key of the service."""
-        settings = KmsSettings(self.url, "eu-central-1", key_id, timeout_seconds=2)
+        settings = KmsSettings(self.url, "eu-central-1", key_id, timeout_seconds)
         known = self.emulator
         credentials = Credentials(known.access_key_id, secret or known.secret_access_key)
-        self.made.append(KmsKey(settings, credentials, address))
+        self.made.append(KmsKey(settings, credentials, address, on_failed_call))
         return self.made[-1]
 
 
@@ -87,6 +96,27 @@ async def test_a_throttled_request_is_made_again_and_a_refused_one_is_not(kms: S
     with pytest.raises(KmsRefused, match="AccessDenied"):
         await key.sign_digest(b"\x01" * 32)
     assert kms.emulator.calls["Sign"] == before + 1
+
+
+@pytest.mark.parametrize("spoilt", [spoilt for spoilt in Spoilt if spoilt not in NO_ANSWER])
+async def test_what_is_no_signature_by_the_key_is_a_failure_to_sign(kms: Service, spoilt: Spoilt) -> None:
+    key = kms.key()
+    kms.emulator.spoilt = [spoilt]
+    with pytest.raises(SigningFailed):
+        await key.sign_digest(b"\x01" * 32)
+    assert len(await key.sign_digest(b"\x01" * 32)) == 65
+
+
+@pytest.mark.parametrize("spoilt", NO_ANSWER)
+async def test_an_answer_that_never_comes_is_asked_for_again_and_counted(
+    kms: Service, spoilt: Spoilt
+) -> None:
+    kinds: list[str] = []
+    key = kms.key(on_failed_call=kinds.append, timeout_seconds=0.2)
+    kms.emulator.late_seconds = 0.4
+    kms.emulator.spoilt = [spoilt]
+    assert len(await key.sign_digest(b"\x01" * 32)) == 65
+    assert len(kinds) == 1
 
 
 async def test_a_key_that_is_not_the_one_configured_is_never_asked_to_sign(kms: Service) -> None:

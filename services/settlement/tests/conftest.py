@@ -34,7 +34,9 @@ from snowrail_testkit.escrow import EXECUTOR_KEY, EscrowWorld
 class StartWorld(Protocol):
     """Starts a chain with the escrow and test tokens on it."""
 
-    async def __call__(self, *, confirmations: int = 2, **options: Any) -> EscrowWorld:
+    async def __call__(
+        self, *, confirmations: int = 2, executor_keys: Sequence[str] = (EXECUTOR_KEY,), **options: Any
+    ) -> EscrowWorld:
         """Return the chain; options are anvil's."""
         ...
 
@@ -59,8 +61,13 @@ class Databases:
 def start_world(start_chain: Callable[..., DevChain], tmp_path: Path) -> StartWorld:
     """Start a chain of this test alone."""
 
-    async def start(*, confirmations: int = 2, **options: Any) -> EscrowWorld:
-        return await EscrowWorld.create(start_chain(**options), tmp_path, confirmations=confirmations)
+    async def start(
+        *, confirmations: int = 2, executor_keys: Sequence[str] = (EXECUTOR_KEY,), **options: Any
+    ) -> EscrowWorld:
+        chain = start_chain(**options)
+        return await EscrowWorld.create(
+            chain, tmp_path, confirmations=confirmations, executor_keys=executor_keys
+        )
 
     return start
 

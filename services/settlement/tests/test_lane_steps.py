@@ -582,6 +582,38 @@ async def test_a_cancellation_that_comes_too_late_changes_nothing(bench: Bench) 
     assert (await bench.lane())["state"] == "active"
 
 
+async def test_what_may_pay_no_more_holds_up_the_lane_and_is_sent_again_all_the_same(bench: Bench) -> None:
+    await bench.add(max_gas_price=3 * GWEI)
+    await bench.run()
+    bench.node.known.clear()  # the node has dropped it without a word
+    await bench.add()
+    await bench.run(61)
+    first, again = bench.node.sent
+    assert first == again
+    assert any("allows no more than" in trouble for trouble in (await bench.lane())["troubles"])
+    await bench.run(1)
+    assert await bench.states("item") == ["submitted", "created"]
+    assert len(bench.node.sent) == 2
+
+
+async def test_a_replacement_that_a_cancellation_overtakes_is_not_stored(bench: Bench) -> None:
+    await bench.add()
+    await bench.run()
+    network = bench.node.network
+
+    async def cancel() -> Network:
+        bench.node.network = network  # type: ignore[method-assign]
+        await operate(bench, cancel_nonce, uuid4())
+        return Network(100, 50 * GWEI)
+
+    bench.node.network = cancel  # type: ignore[method-assign]
+    await bench.run(61)
+    assert len(await bench.states()) == 2
+    await bench.run()
+    last = read_transaction(bench.node.sent[-1])
+    assert (last.to, last.data) == (SIGNER, b"")
+
+
 async def test_no_node_or_signer_is_a_refusal_that_signs_nothing(bench: Bench) -> None:
     await bench.add()
     await bench.run()

@@ -7,6 +7,7 @@ Sources: https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html, API_
 
 import asyncio
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -72,10 +73,18 @@ class KmsKey:
         settings: Where it is.
         credentials: Of an identity that may `kms:GetPublicKey` and `kms:Sign` with it, and nothing else.
         address: Address that it must have; anything else in its place is never asked to sign.
+        on_failed_call: Called with the kind of each request that failed, even if it is made again.
     """
 
-    def __init__(self, settings: KmsSettings, credentials: Credentials, address: str) -> None:
+    def __init__(
+        self,
+        settings: KmsSettings,
+        credentials: Credentials,
+        address: str,
+        on_failed_call: Callable[[str], None] | None = None,
+    ) -> None:
         self._settings = settings
+        self._on_failed_call = on_failed_call
         self._credentials = credentials
         self._address = address
         self._public_key: PublicKey | None = None
@@ -97,7 +106,7 @@ class KmsKey:
 
         Raises:
             WrongKey: KMS holds another key under this id.
-            KmsRefused: No answer that could be used.
+            KmsRefused: No answer, or none that is a signature.
         """
         public_key = self._public_key or await self._verified_public_key()
         body = {
@@ -111,6 +120,8 @@ class KmsKey:
             r, s = decode_dss_signature(base64.b64decode(answer["Signature"], validate=True))
         except (KeyError, TypeError, ValueError) as problem:
             raise KmsRefused(f"KMS answered with no signature: {problem!r}") from problem
+        if not (0 < r < ORDER and 0 < s < ORDER):
+            raise KmsRefused("KMS answered with no signature: r or s is out of range")
         return recoverable(r, s, digest, public_key)
 
     async def _verified_public_key(self) -> PublicKey:
@@ -139,14 +150,20 @@ class KmsKey:
                 status, answer = await self._post(operation, orjson.dumps(body))
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as failure:
                 problem = f"{operation}: {failure!r}"
+                self._tell_failed(type(failure).__name__)
                 continue
             if status == 200:
                 return answer
             kind = str(answer.get("__type", "")).rpartition("#")[2]
             problem = f"{operation}: {status} {kind}: {answer.get('message', '')}"
+            self._tell_failed(kind or str(status))
             if kind not in _RETRIED and status < _SERVER_ERROR_STATUS:
                 break
         raise KmsRefused(problem)
+
+    def _tell_failed(self, kind: str) -> None:
+        if self._on_failed_call is not None:
+            self._on_failed_call(kind)
 
     async def _post(self, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
         if self._session is None:

@@ -26,6 +26,7 @@ from snowrail_testkit.chain import DevChain
 # Publicly known keys of the development mnemonic's first accounts: worth nothing anywhere else.
 DEPLOYER_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 EXECUTOR_KEY = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+SECOND_EXECUTOR_KEY = "0x92db14e403b83dfe3df233f83dfa3a0d7096f21ca9b0d6d6b8d88b2b4ec1564e"
 PAYER_KEYS = (
     "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
     "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
@@ -68,6 +69,7 @@ class EscrowWorld:
         confirmations: int = 2,
         rpc_urls: Sequence[str] = (),
         ws_url: str | None = None,
+        executor_keys: Sequence[str] = (EXECUTOR_KEY,),
     ) -> "EscrowWorld":
         """Deploy to a chain, give the payers test tokens and the escrow their allowance.
 
@@ -77,19 +79,20 @@ class EscrowWorld:
             confirmations: depth of finality of the described chain.
             rpc_urls: where services reach the chain, if not directly.
             ws_url: where blocks are announced.
+            executor_keys: keys that may execute orders, as hex.
         """
         deployer = LocalSigner(bytes.fromhex(DEPLOYER_KEY[2:]), chain.chain_id)
-        executor = LocalSigner(bytes.fromhex(EXECUTOR_KEY[2:]), chain.chain_id).address
+        executors = [LocalSigner(bytes.fromhex(key[2:]), chain.chain_id).address for key in executor_keys]
         async with RpcClient(chain.url, chain.chain_id) as rpc:
             work = Deployer(rpc, deployer)
-            deployment = await work.deploy(folder / "deployment.json", [executor], test_tokens=True)
+            deployment = await work.deploy(folder / "deployment.json", executors, test_tokens=True)
             await work.mint(deployment, [Payer(key).address for key in PAYER_KEYS], TOKEN_UNITS)
         config = describe_chain(
             deployment,
             name="Development chain",
             rpc_urls=rpc_urls or (chain.url,),
             ws_url=ws_url,
-            executors=[executor],
+            executors=executors,
             confirmations=confirmations,
             block_time_seconds=0.2,
         )
@@ -102,7 +105,7 @@ class EscrowWorld:
 
     @property
     def executor(self) -> str:
-        """EIP-55 address of the executor."""
+        """EIP-55 address of the first executor."""
         return self.config.executors[0]
 
     def write_chains_file(self, path: Path) -> Path:

@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import structlog
 from botocore.credentials import Credentials
 from botocore.session import get_session
 
 from snowrail_chain.kms import KmsKey, KmsSettings
 from snowrail_chain.signer import LocalKey, SigningKey
+from snowrail_settlement import metrics
 from snowrail_settlement.settings import Settings
+
+log = structlog.get_logger("keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +43,10 @@ def open_keys(settings: Settings) -> Keys:
         endpoint = settings.kms_endpoint or f"https://kms.{settings.kms_region}.amazonaws.com"
         for address, key_id in settings.kms_keys:
             place = KmsSettings(endpoint, settings.kms_region, key_id, settings.kms_timeout_seconds)
-            remote.append(KmsKey(place, credentials, address))
+            remote.append(KmsKey(place, credentials, address, partial(_count_failed_call, address)))
     return Keys([*local, *remote], remote)
+
+
+def _count_failed_call(address: str, kind: str) -> None:
+    metrics.KEY_CALLS_FAILED.labels(address, kind).inc()
+    log.warning("a call of KMS failed", signer=address, kind=kind)

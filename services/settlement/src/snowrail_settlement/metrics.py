@@ -21,6 +21,16 @@ LANE_IN_FLIGHT = Gauge(
 LANE_WAITING = Gauge("snowrail_lane_waiting_items", "Items that are not signed yet", ["chain"])
 LANE_BALANCE = Gauge("snowrail_lane_balance_wei", "Native coin that pays for gas", ["chain", "signer"])
 TRANSACTIONS = Counter("snowrail_lane_transactions_total", "Transactions signed", ["chain", "kind"])
+NOT_SIGNED = Counter(
+    "snowrail_lane_not_signed_total",
+    "Times that a signer gave no signature, by what it raised",
+    ["chain", "signer", "problem"],
+)
+KEY_CALLS_FAILED = Counter(
+    "snowrail_lane_key_calls_failed_total",
+    "Calls of a remote key that failed, those that were made again among them",
+    ["signer", "kind"],
+)
 ITEMS_PER_TRANSACTION = Histogram(
     "snowrail_lane_items_per_transaction",
     "Items of a transaction",

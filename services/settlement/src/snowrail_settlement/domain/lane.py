@@ -66,6 +66,7 @@ class Sending:
         is_lowest: Whether it has the lowest nonce that is on its way.
         is_resending: Whether all that is not final goes again, as after a start.
         is_replaceable: Whether this chain's nodes take replacements.
+        may_pay_more: Whether a higher fee is allowed for what the transaction does.
     """
 
     state: TransactionState
@@ -75,6 +76,7 @@ class Sending:
     is_lowest: bool
     is_resending: bool
     is_replaceable: bool
+    may_pay_more: bool
 
 
 def next_move(sending: Sending, timing: Timing) -> Move:
@@ -82,15 +84,25 @@ def next_move(sending: Sending, timing: Timing) -> Move:
     quiet = sending.quiet_seconds
     if sending.was_refused and quiet is not None and quiet < timing.retry_seconds:
         return Move.HOLD
-    if sending.state is TransactionState.BROADCAST:
-        is_late = sending.age_seconds >= timing.replace_after_seconds
-        if sending.is_replaceable and sending.is_lowest and is_late:
-            return Move.REPLACE
-        if not sending.is_resending and quiet is not None and quiet < timing.resend_after_seconds:
-            return Move.REST
+    if _is_worth_more(sending, timing) and sending.may_pay_more:
+        return Move.REPLACE
+    is_fresh = quiet is not None and quiet < timing.resend_after_seconds
+    if sending.state is TransactionState.BROADCAST and is_fresh and not sending.is_resending:
+        return Move.REST
     if sending.state is TransactionState.INCLUDED:
         return Move.CHECK
     return Move.SEND
+
+
+def is_at_its_limit(sending: Sending, timing: Timing) -> bool:
+    """Whether a transaction should pay more and may not: it holds up all above it, and is sent as it is."""
+    return _is_worth_more(sending, timing) and not sending.may_pay_more
+
+
+def _is_worth_more(sending: Sending, timing: Timing) -> bool:
+    is_late = sending.age_seconds >= timing.replace_after_seconds
+    is_waiting = sending.state is TransactionState.BROADCAST
+    return is_waiting and sending.is_replaceable and sending.is_lowest and is_late
 
 
 def may_sign_more(

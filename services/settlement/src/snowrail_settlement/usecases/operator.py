@@ -108,6 +108,8 @@ async def _replace(
         )
         signed = await worker.signer.sign_transaction(priced, operator_self_transfer=is_transfer)
     except (RpcError, SigningFailed) as problem:
+        if isinstance(problem, SigningFailed):
+            metrics.NOT_SIGNED.labels(*worker.labels, type(problem).__name__).inc()
         raise Problem(503, "unavailable", f"Nothing was signed: {problem}") from problem
     await lanes.insert_transaction(
         tx, lane, previous.nonce, effect_digest(priced), signed, fees, cancels=is_transfer

@@ -23,15 +23,16 @@ from snowrail_settlement.domain.lane import (
     Sending,
     after_doubt,
     after_refusal,
+    is_at_its_limit,
     must_ask,
     must_freeze,
     next_move,
 )
 from snowrail_settlement.store import evidence, items, lanes
 from snowrail_settlement.store.lanes import Lane, LaneTransaction
-from snowrail_settlement.usecases.facts import settle
+from snowrail_settlement.usecases.facts import frozen, settle
 from snowrail_settlement.usecases.parts import LaneWorker, Parts
-from snowrail_settlement.usecases.replacement import replace_transaction
+from snowrail_settlement.usecases.replacement import replace_transaction, why_no_higher_fee
 from snowrail_settlement.usecases.telling import take_step
 
 log = structlog.get_logger("lane")
@@ -71,6 +72,7 @@ async def _move(
 ) -> str | None:
     """Do what is due about one nonce, of which these transactions are signed. Returns what holds it up."""
     newest, now = variants[-1], parts.clock.now()
+    limit = why_no_higher_fee(newest, parts.settings.fee_policy)
     sending = Sending(
         state=newest.state,
         was_refused=newest.last_answer != "",
@@ -79,17 +81,19 @@ async def _move(
         is_lowest=is_lowest,
         is_resending=worker.is_resending,
         is_replaceable=worker.chain.chain_id in parts.settings.replacement_chains,
+        may_pay_more=limit is None,
     )
     move = next_move(sending, parts.settings.timing)
+    trouble = limit if is_at_its_limit(sending, parts.settings.timing) else None
     if move is Move.REST:
-        return None
+        return trouble
     if move is Move.HOLD:
         return newest.last_answer
     if move is Move.REPLACE:
         return await replace_transaction(parts, worker, lane, newest)
     if move is Move.CHECK and await worker.node.knows_any([newest.tx_hash]):
         return None
-    return await _send(parts, worker, lane, variants)
+    return await _send(parts, worker, lane, variants) or trouble
 
 
 async def _send(parts: Parts, worker: LaneWorker, lane: Lane, variants: list[LaneTransaction]) -> str | None:
@@ -149,6 +153,7 @@ async def _ask(
         async with parts.transaction() as tx:
             await lanes.lock_lane(tx, lane.lane_id)
             await lanes.set_state(tx, lane.lane_id, LaneState.FROZEN, reason)
+            tx.record(frozen(lane.lane_id, reason))
         log.error("lane frozen", lane_id=str(lane.lane_id), reason=reason)
     return event, f"{answer}; the nonce is used, and the node knows no hash of ours"
 

@@ -33,8 +33,11 @@ async def sign_reserved(parts: Parts, worker: LaneWorker, lane: Lane, reserved: 
     try:
         signed = await worker.signer.sign_transaction(transaction)
     except SigningFailed as problem:
-        log.error("not signed", chain=lane.chain_id, nonce=reserved.nonce, error=str(problem))
-        return f"nonce {reserved.nonce}: the signer does not sign: {problem}"
+        metrics.NOT_SIGNED.labels(*worker.labels, type(problem).__name__).inc()
+        trouble = f"nonce {reserved.nonce}: the signer does not sign: {problem}"
+        if trouble not in lane.troubles:  # it is tried again by every pass
+            log.error("not signed", chain=lane.chain_id, nonce=reserved.nonce, error=str(problem))
+        return trouble
     async with parts.transaction() as tx:
         await lanes.lock_lane(tx, lane.lane_id)
         if not await lanes.end_reservation(tx, lane, reserved.nonce):
