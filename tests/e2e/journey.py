@@ -113,10 +113,9 @@ TALES: Mapping[str, tuple[Form, ...]] = {
             "Dinner on Friday",
             "/request 1 UDSC",
             "UDSC",
-            {"link": r"(https?://\S+)"},
         ),
         Form("requests", "/requests", "25 USDC", "/requests lst", "list"),
-        Form("requests open", "/requests open {link}", "25 USDC", "/requests open nope", "link"),
+        Form("requests open", "/requests open {invitation}", "25 USDC", "/requests open nope", "link"),
         Form(
             "alert",
             "/alert CRO above 1000",
@@ -225,7 +224,8 @@ async def tellers(new_person: NewPerson, stack: Stack, chain: Chain) -> dict[str
     payer, planner, shop, owner, other = await asyncio.gather(
         new_person(cro=3), new_person(cro=1, usdc=5), new_person(), new_person(), new_person()
     )
-    known = {"other": other.address}
+    asked = await other.say("/request 25 USDC Dinner")
+    known = {"other": other.address, "invitation": asked.card.row("Link")}
     for name in ("first", "second"):
         async with SnowrailClient(stack.origin, device_label=name) as client:
             await client.sign_in(owner.wallet, chain.chain_id)
