@@ -3,6 +3,7 @@
 import pytest
 
 from snowrail_client import Reply
+from snowrail_testkit import eventually
 
 from .people import NewPerson, Person
 
@@ -31,6 +32,16 @@ async def test_preferences_are_changed(new_person: NewPerson) -> None:
     reply = await answered(alice, "/notifications set payment_sent in_app off")
     assert "in app off" in reply.card.row("payment sent")
     reply = await answered(alice, "/notifications quiet 22:00 07:00")
-    assert reply.card.row("Quiet hours").startswith("22:00 to 07:00")
+    assert reply.card.row("Quiet hours") == "22:00 to 07:00, UTC"
+    reply = await answered(alice, "/settings zone Europe/Vienna")
+    assert reply.card.row("Time zone") == "Europe/Vienna"
+    assert (await alice.client.request("GET", "/api/user/profile"))["time_zone"] == "Europe/Vienna"
+
+    async def followed() -> bool:
+        hours = await alice.client.request("GET", "/api/notification/quiet-hours")
+        return hours["time_zone"] == "Europe/Vienna"
+
+    await eventually(followed)
+    assert (await alice.say("/notifications")).card.row("Quiet hours") == "22:00 to 07:00, Europe/Vienna"
     reply = await answered(alice, "/notifications quiet off")
     assert reply.card.row("Quiet hours") == "never"

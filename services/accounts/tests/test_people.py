@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 
-from snowrail_events import UserRegisteredV1, UserUpdatedV1
+from snowrail_events import UserRegisteredV1, UserRejectedV1, UserSetTimeZoneV1, UserUpdatedV1
 from snowrail_testkit import Broker, FakeClock, RunningService, TestDatabase
+from snowrail_testkit.fixed import START_OF_TIME as NOW
 
 from .conftest import Wallet
 
@@ -38,6 +39,29 @@ async def test_a_profile_changes_and_others_hear_of_it(broker: Broker, alice: Wa
     assert (await change(alice, handle="alice")).json() == answer.json()
     assert (await change(alice)).json() == answer.json()
     assert await broker.probe.count(UserUpdatedV1) == 1
+
+
+async def test_a_time_zone_is_set_by_command_and_every_command_is_answered(
+    broker: Broker, alice: Wallet
+) -> None:
+    user = UUID((await alice.sign_in())["user"]["id"])
+    commands = [
+        UserSetTimeZoneV1(request_id=uuid4(), user_id=user_id, time_zone=zone, requested_at=NOW)
+        for user_id, zone in (
+            (user, "Europe/Vienna"),
+            (user, "Europe/Vienna"),
+            (user, "Mars/Olympus"),
+            (uuid4(), "Europe/Vienna"),
+        )
+    ]
+    for command in commands:
+        await broker.probe.publish(command)
+    updated = await broker.probe.collect(UserUpdatedV1, 2)
+    assert {event.request_id for event in updated} == {command.request_id for command in commands[:2]}
+    assert {(event.user_id, event.time_zone) for event in updated} == {(user, "Europe/Vienna")}
+    rejected = {event.request_id: event.code for event in await broker.probe.collect(UserRejectedV1, 2)}
+    assert rejected == {commands[2].request_id: "time_zone_unknown", commands[3].request_id: "not_found"}
+    assert (await alice.get("/user/profile"))["time_zone"] == "Europe/Vienna"
 
 
 async def test_a_bad_profile_is_refused(alice: Wallet) -> None:

@@ -175,7 +175,9 @@ class Conversation:
         """Return rows of chat's database."""
         return await self.chat.runtime.database.fetch(query, *arguments)
 
-    async def say(self, person: Person, text: str, message_id: UUID | None = None) -> UUID:
+    async def say(
+        self, person: Person, text: str, message_id: UUID | None = None, origin: str = "feed"
+    ) -> UUID:
         """Have a person send a line, and return the id of the message."""
         event = ChatMessagePostedV1(
             message_id=message_id or uuid4(),
@@ -185,6 +187,7 @@ class Conversation:
             roles=person.roles,
             text=text,
             posted_at=self.clock.now(),
+            origin=origin,
         )
         await self.broker.probe.publish(event)
         return event.message_id

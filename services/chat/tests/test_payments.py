@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from snowrail_chat.domain.values import short_id
 from snowrail_events import (
+    ChatAnsweredV1,
     FeedEventV1,
     IntentAuthoriseV1,
     IntentCancelledV1,
@@ -84,6 +85,29 @@ async def test_a_signature_goes_to_the_intent_service_which_answers(
     assert data["card"]["status"] == "armed"
     assert "Sign" not in actions_of(data["card"])
     assert data["card"]["version"] > 1
+
+
+async def test_a_card_in_telegram_follows_what_is_done_elsewhere(talk: Conversation, alice: Person) -> None:
+    line = await talk.say(alice, f"/pay {BOB} 2 USDC", origin="telegram")
+    intent = await talk.create(await talk.published(IntentCreateV1))
+    await talk.answer(line)
+    again = await talk.say(alice, f"/preview {short_id(intent.intent_id)}", origin="telegram")
+    await talk.answer(again)
+    signed = await talk.say(alice, f"/confirm {short_id(intent.intent_id)} {SIGNATURE}")
+    await talk.published(IntentAuthoriseV1)
+    await talk.update(intent, 2, "armed", request_id=signed)
+    assert (await talk.answer(signed))["card"]["status"] == "armed"
+    await talk.update(intent, 3, "delayed", reason="earlier_payments")
+    told = await talk.broker.probe.collect(ChatAnsweredV1, 6)
+    assert [(item.in_reply_to, item.card["status"]) for item in told[:2]] == [
+        (line, "awaiting_authorisation"),
+        (again, "awaiting_authorisation"),
+    ]
+    for status, items in (("armed", told[2:4]), ("delayed", told[4:])):
+        assert {(item.in_reply_to, item.card["status"]) for item in items} == {
+            (line, status),
+            (again, status),
+        }
 
 
 async def test_a_refused_signature_is_told(token_payment: Payment, alice: Person) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -11,6 +12,8 @@ from snowrail_events import (
     IntentRejectedV1,
     IntentResumeV1,
     PaymentSucceededV1,
+    UserRejectedV1,
+    UserSetTimeZoneV1,
     UserUpdatedV1,
 )
 from snowrail_testkit import eventually
@@ -19,8 +22,30 @@ from .support import BOB, TX, Conversation, Person, actions_of, rows_of
 
 
 async def set_zone(talk: Conversation, person: Person, zone: str = "Europe/Berlin") -> None:
-    card = await talk.ask(person, f"/settings zone {zone}")
-    assert rows_of(card)["Time zone"] == zone
+    """Have a person set their zone, and accounts follow."""
+    asked_before = await talk.broker.probe.count(UserSetTimeZoneV1)
+    message_id = await talk.say(person, f"/settings zone {zone}")
+    asked: UserSetTimeZoneV1 = await talk.published(UserSetTimeZoneV1, asked_before + 1)
+    assert (asked.user_id, asked.request_id) == (person.user_id, message_id)
+    await tell_account(talk, person, asked.time_zone, message_id)
+    card = (await talk.answer(message_id))["card"]
+    assert (card["title"], rows_of(card)["Time zone"]) == ("Time zone set", zone)
+
+
+async def tell_account(talk: Conversation, person: Person, zone: str, request_id: UUID | None = None) -> None:
+    """Have accounts announce in which zone a person lives."""
+    talk.clock.advance(1)
+    await talk.broker.probe.publish(
+        talk.build(
+            UserUpdatedV1,
+            user_id=person.user_id,
+            handle=person.handle,
+            address=person.address,
+            time_zone=zone,
+            changed_at=talk.clock.now(),
+            request_id=request_id,
+        )
+    )
 
 
 async def test_a_payment_waits_for_a_time_of_the_users_zone(talk: Conversation, alice: Person) -> None:
@@ -145,23 +170,31 @@ async def test_a_repeated_payment_is_held_back_and_goes_on(talk: Conversation, a
     assert (card["status"], card["notes"]) == ("not_pausable", ["Too late."])
 
 
-async def test_the_zone_of_the_account_holds_until_another_is_set(talk: Conversation, alice: Person) -> None:
+async def test_the_zone_is_that_of_the_account(talk: Conversation, alice: Person) -> None:
     await talk.register(alice)
-    talk.clock.advance(1)
-    await talk.broker.probe.publish(
-        talk.build(
-            UserUpdatedV1,
-            user_id=alice.user_id,
-            handle=alice.handle,
-            address=alice.address,
-            time_zone="Asia/Tokyo",
-            changed_at=talk.clock.now(),
-        )
-    )
+    await set_zone(talk, alice)
+    assert rows_of(await talk.ask(alice, "/settings"))["Time zone"] == "Europe/Berlin"
+    await tell_account(talk, alice, "Asia/Tokyo")
     await eventually(lambda: talk.fetch("SELECT 1 FROM user_account WHERE time_zone = 'Asia/Tokyo'"))
     assert rows_of(await talk.ask(alice, "/settings"))["Time zone"] == "Asia/Tokyo"
-    await set_zone(talk, alice, "europe/berlin".title())
-    assert rows_of(await talk.ask(alice, "/settings"))["Time zone"] == "Europe/Berlin"
     card = await talk.ask(alice, "/settings currency EUR")
     assert (card["status"], "USD" in card["title"]) == ("currency_unknown", True)
     assert rows_of(await talk.ask(alice, "/settings currency usd"))["Currency"] == "USD"
+
+
+async def test_a_zone_that_accounts_refuse_is_not_set(talk: Conversation, alice: Person) -> None:
+    message_id = await talk.say(alice, "/settings zone Europe/Berlin")
+    await talk.published(UserSetTimeZoneV1)
+    await talk.broker.probe.publish(
+        talk.build(
+            UserRejectedV1,
+            user_id=alice.user_id,
+            request_id=message_id,
+            command="set_time_zone",
+            code="time_zone_unknown",
+            detail="There is none.",
+        )
+    )
+    card = (await talk.answer(message_id))["card"]
+    assert (card["title"], card["status"]) == ("Your time zone was not set.", "time_zone_unknown")
+    assert rows_of(await talk.ask(alice, "/settings"))["Time zone"] == "UTC"

@@ -96,7 +96,7 @@ async def test_preferences_are_changed_and_shown(talk: Conversation, alice: Pers
     assert rows_of(card) == {
         "price alert": "email off",
         "via email": "connected (a…@b.c)",
-        "Quiet hours": "22:00 to 07:00, Europe/Berlin",
+        "Quiet hours": "22:00 to 07:00, UTC",
     }
     assert rows_of(await talk.ask(alice, "/notifications")) == rows_of(card)
     await talk.say(alice, "/notifications set all telegram on")

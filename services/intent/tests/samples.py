@@ -82,6 +82,7 @@ def circumstances(token: TokenConfig = USDC, **changes: Any) -> Circumstances:
         balance=5_000,
         allowance=0,
         promised=0,
+        obligations=0,
         gas_price=7,
         gas=150_000,
         is_repeated=False,

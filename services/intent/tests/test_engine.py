@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from uuid import uuid4
+
+import asyncpg
 
 from snowrail_chain.addresses import NATIVE_TOKEN
 from snowrail_events import IntentCancelledV1, IntentCreatedV1, IntentDueV1, IntentRejectedV1, IntentUpdatedV1
@@ -148,3 +151,29 @@ async def test_old_records_are_pruned(world: World) -> None:
     assert not await prune(world.running.parts)
     assert await world.rows("SELECT * FROM evaluation") == []
     assert (await world.row(intent.intent_id))["status"] == "due"
+
+
+async def test_an_intent_that_cannot_be_judged_holds_up_no_other(run_intent: RunIntent) -> None:
+    async with run_intent(payment_limits=GENEROUS) as world:
+        await world.register()
+        created = await armed(world, 5)
+        poisoned = created[2].intent_id
+        connection = await asyncpg.connect(world.database.superuser_url, ssl=False)
+        await connection.execute(
+            "INSERT INTO occurrence (intent_id, slot, occurrence, payment_id, status, step, version,"
+            " scheduled_at, due_at, changed_at)"
+            " VALUES ($1, 99, 0, $2, 'paying', 'due', 0, now(), now(), now())",
+            poisoned,
+            uuid4(),
+        )
+        await connection.close()
+        failures = failed_passes()
+        await world.pass_time(3_603)
+        due = await world.collect(IntentDueV1, 4)
+        assert {item.intent_id for item in due} == {item.intent_id for item in created} - {poisoned}
+
+        async def is_told() -> bool:
+            return failed_passes() > failures
+
+        await eventually(is_told)
+        await world.status(poisoned, "armed")

@@ -102,7 +102,8 @@ def test_a_payment_in_flight_is_not_judged() -> None:
 
 def test_the_missing_approval_is_said_and_forgotten_when_it_is_there() -> None:
     intent = a_signed_intent(status=Status.AWAITING_APPROVAL)
-    assert evaluate(intent, inputs(allowance=400), PACE).approval_amount == 1_400
+    assert evaluate(intent, inputs(allowance=400), PACE).approval_amount == 1_000
+    assert evaluate(intent, inputs(allowance=400, obligations=1_700), PACE).approval_amount == 1_700
     assert evaluate(intent, inputs(), PACE).approval_amount == 0
     assert evaluate(replace(intent, approval_amount=7), inputs(balance=0), PACE).approval_amount == 7
 

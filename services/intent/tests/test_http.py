@@ -13,6 +13,7 @@ from snowrail_events import (
     PaymentSucceededV1,
     TransactionFinalV1,
 )
+from snowrail_kit.audit import verify
 from snowrail_testkit import Builder, eventually
 
 from .conftest import World
@@ -292,6 +293,45 @@ async def test_terms_change_before_authorisation_only(world: World) -> None:
     late = await patch(recipient_label="carol")
     assert (late.status_code, late.json()["code"]) == (409, "already_authorised")
     assert len(await world.rows("SELECT * FROM intent_order")) == 4
+
+
+async def test_an_edit_that_moves_a_payment_is_held_to_the_limits_of_its_new_day(world: World) -> None:
+    tomorrow = world.clock.now() + timedelta(days=1)
+    for number in range(5):
+        await created(world, f"today {number}", amount=str(10**9 - number))
+    intent = await created(world, "tomorrow", not_before=tomorrow.isoformat())
+
+    async def patch(**body: Any) -> Any:
+        path = f"/intents/{intent['intent_id']}"
+        return await world.running.http.patch(path, json=body, headers=world.headers())
+
+    answer = await patch(not_before=None)
+    assert (answer.status_code, answer.json()["code"]) == (409, "limit_exceeded")
+    assert (await patch(not_before=(tomorrow + timedelta(days=1)).isoformat())).status_code == 200
+    rows = await world.rows("SELECT day, amount FROM spending ORDER BY day")
+    assert [row["amount"] for row in rows] == [5 * 10**9 - 10, 0, 1_000]
+
+
+async def test_what_users_command_is_in_the_audit_log(world: World) -> None:
+    world.approve()
+    intent = await created(world)
+    path = f"/intents/{intent['intent_id']}"
+    http, headers = world.running.http, world.headers()
+    await http.patch(path, json={"recipient_label": "bob"}, headers=headers)
+    await http.patch(path, json={"amount": "5"}, headers=headers)  # refused: nothing happened
+    for act in ("pause", "pause", "resume"):
+        await http.post(f"{path}/{act}", headers=headers)
+    await post(world, f"{path}/authorisation", {"signature": signature_of(intent)}, "signed")
+    await http.delete(path, headers=headers)
+    await world.created(amount=7)
+    entries = await world.rows("SELECT * FROM audit_entry ORDER BY position")
+    acts = ["created", "edited", "paused", "resumed", "authorised", "cancelled", "created"]
+    assert [entry["action"] for entry in entries] == [f"intent.{act}" for act in acts]
+    assert {entry["actor"] for entry in entries} == {str(world.user_id)}
+    assert {entry["subject"] for entry in entries[:-1]} == {intent["intent_id"]}
+    assert intent["order_hash"] in entries[4]["details"]
+    found = await verify(world.running.runtime.database)
+    assert (found.entries, found.broken_at) == (len(acts), None)
 
 
 async def test_terms_stay_when_their_deposit_is_on_its_way(world: World) -> None:

@@ -1,17 +1,19 @@
 """What payments mean for the intents they execute: newest news wins, the chain decides races."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snowrail_intent.domain import payments
+from snowrail_intent.domain.intents import Intent
 from snowrail_intent.domain.payments import (
     Occurrence,
     OccurrenceStatus,
     PaymentFact,
-    apply_payment,
     open_occurrence,
 )
 from snowrail_intent.domain.schedule import Slot
@@ -21,6 +23,14 @@ from .samples import NOW, a_signed_intent
 
 INTENT = a_signed_intent(status=Status.DUE, slot=1, counted_on=NOW.date())
 OCCURRENCE = open_occurrence(INTENT, Slot(0, NOW), NOW)
+
+
+def apply_payment(
+    intent: Intent, occurrence: Occurrence, fact: PaymentFact, now: datetime
+) -> tuple[Intent, Occurrence] | None:
+    """Return intent and occurrence after a fact, or None when it says nothing new."""
+    steps = payments.apply_payment(intent, occurrence, fact, now)
+    return steps[-1] if steps else None
 
 
 def a_fact(
@@ -122,6 +132,24 @@ FACTS = [
     a_fact(OccurrenceStatus.PAYING, "reopened", 3),
     a_fact(OccurrenceStatus.SUCCEEDED, "succeeded", 4),
 ]
+
+
+FAILED_AFTER_ALL = [*FACTS[:3], a_fact(OccurrenceStatus.FAILED, "proven", 4)]
+PAID_AFTER_ALL = [FACTS[0], a_fact(OccurrenceStatus.FAILED, "proven", 2), *FACTS[2:]]
+
+
+@pytest.mark.parametrize(
+    ("history", "status", "paid"),
+    [(FACTS, "completed", 1), (FAILED_AFTER_ALL, "failed", 0), (PAID_AFTER_ALL, "completed", 1)],
+)
+@given(data=st.data())
+def test_news_about_a_rollback_in_any_order_end_as_the_newest_has_it(
+    history: list[PaymentFact], status: str, paid: int, data: st.DataObject
+) -> None:
+    intent, occurrence = INTENT, OCCURRENCE
+    for fact in data.draw(st.permutations(history)):
+        intent, occurrence = apply_payment(intent, occurrence, fact, NOW) or (intent, occurrence)
+    assert (intent.status, intent.next_occurrence) == (status, paid)
 
 
 @given(st.permutations(FACTS).flatmap(lambda told: st.just(told + told)))

@@ -134,17 +134,15 @@ def test_salts_differ_by_intent_and_revision() -> None:
     assert order_salt(UUID(int=1), 0) == order_salt(UUID(int=1), 0)
 
 
-@given(st.integers(0, 10**30), st.integers(0, 10**30), st.integers(1, 10**30))
-def test_an_approval_covers_the_payment_and_what_others_rely_on(
-    allowance: int, promised: int, amount: int
+@given(st.integers(0, 10**30), st.integers(0, 10**30), st.integers(1, 10**30), st.integers(0, 10**30))
+def test_an_approval_is_for_all_that_is_open_and_nothing_else(
+    allowance: int, promised: int, amount: int, unsigned: int
 ) -> None:
     order = an_intent(order_amount=amount).order
-    needed = approval_needed(order, allowance, promised)
-    if allowance >= promised + amount:
-        assert needed == 0
-    else:
-        assert needed == max(allowance, promised) + amount
-    assert approval_needed(an_intent(CRO, order_amount=amount).order, 0, promised) == 0
+    obligations = promised + amount + unsigned
+    needed = approval_needed(order, allowance, promised, obligations)
+    assert needed == (0 if allowance >= promised + amount else obligations)
+    assert approval_needed(an_intent(CRO, order_amount=amount).order, 0, promised, obligations) == 0
 
 
 @given(

@@ -19,6 +19,7 @@ from snowrail_events import (
     PaymentSucceededV1,
     PaymentUpdatedV1,
     TransactionFinalV1,
+    TransactionOrphanedV1,
 )
 from snowrail_kit.ids import derived_id
 from snowrail_testkit import Builder, eventually
@@ -246,6 +247,8 @@ async def test_a_payment_that_leaves_the_chain_is_paid_again_under_its_own_numbe
     names = {"payment_id": due.payment_id, "intent_id": due.intent_id, "occurrence": 0}
     await world.publish(build(PaymentUpdatedV1, **names, version=10, step="reopened"))
     await world.status(created.intent_id, "due", "payment_reopened")
+    (wallet,) = await world.rows("SELECT paid_block FROM wallet")
+    assert wallet["paid_block"] == 0  # the chain may take hours to reach the block again that has left it
     await succeed(world, build, due, version=11)
     row = await world.status(created.intent_id, "armed")
     assert (row["next_occurrence"], row["slot"]) == (1, 1)
@@ -301,3 +304,113 @@ async def test_terms_that_cannot_repeat_are_refused(world: World) -> None:
     codes = {item.intent_id: item.code for item in rejected}
     assert [codes[command.intent_id] for command, _ in commands] == [code for _, code in commands]
     assert await world.rows("SELECT * FROM intent") == []
+
+
+async def reopen(world: World, build: Builder, due: IntentDueV1, version: int = 10) -> None:
+    """Have the block of a payment leave the chain."""
+    names = {"payment_id": due.payment_id, "intent_id": due.intent_id, "occurrence": due.occurrence}
+    await world.publish(build(PaymentUpdatedV1, **names, version=version, step="reopened"))
+
+    async def is_paying() -> bool:
+        query = "SELECT 1 AS one FROM occurrence WHERE payment_id = $1 AND status = 'paying'"
+        return bool(await world.rows(query, due.payment_id))
+
+    await eventually(is_paying)
+
+
+async def two_paid(world: World, build: Builder, **terms: Any) -> tuple[IntentCreatedV1, list[IntentDueV1]]:
+    """Return a series of which two occurrences are paid."""
+    created = await a_series(world, count=4, **terms)
+    for number in range(2):
+        await world.pass_time(DAY if number else FIRST_IN_SECONDS + 3)
+        await succeed(world, build, (await world.collect(IntentDueV1, number + 1))[-1])
+    return created, await world.collect(IntentDueV1, 2)
+
+
+async def spent_per_day(world: World) -> list[int]:
+    """Return what the user's payments take of the limits, by day."""
+    rows = await world.rows("SELECT amount FROM spending ORDER BY day")
+    return [int(row["amount"]) for row in rows]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_a_rollback_of_several_occurrences_holds_up_the_next_one_and_nobody_else(
+    world: World, build: Builder, order: tuple[int, int]
+) -> None:
+    created, paid_before = await two_paid(world, build)
+    for number in order:
+        await reopen(world, build, paid_before[number])
+    await world.status(created.intent_id, "due", "payment_reopened")
+    await world.publish(
+        build(
+            PaymentSucceededV1,
+            payment_id=paid_before[0].payment_id,
+            intent_id=created.intent_id,
+            occurrence=0,
+            version=12,
+            token=created.token,
+            payer=PAYER.address,
+            block_number=1,
+        )
+    )
+    await world.pass_time(DAY)
+    await world.settle()
+    assert await world.broker.probe.count(IntentDueV1) == 2  # the second payment is still under way
+    await succeed(world, build, paid_before[1], version=12)
+    third = (await world.collect(IntentDueV1, 3))[-1]
+    assert third.occurrence == 2
+    assert await spent_per_day(world) == [1_000, 1_000, 1_000]
+
+
+async def test_a_rollback_of_one_occurrence_while_the_next_is_in_flight(world: World, build: Builder) -> None:
+    created, _ = await two_paid(world, build, missed="run_all")
+    await world.pass_time(DAY)
+    _, second, third = await world.collect(IntentDueV1, 3)
+    await reopen(world, build, second)
+    row = await world.status(created.intent_id, "due")
+    assert row["next_occurrence"] == 2
+    await fail(world, build, third, "occurrence_mismatch")  # the escrow waits for the one before it
+    row = await world.status(created.intent_id, "due", "payment_reopened")
+    assert (row["next_occurrence"], row["missed"]) == (1, 1)
+    assert await spent_per_day(world) == [1_000, 1_000, 0]
+    await world.pass_time(DAY)
+    await world.settle()
+    assert await world.broker.probe.count(IntentDueV1) == 3
+    await succeed(world, build, second, version=12)
+    fourth = (await world.collect(IntentDueV1, 4))[-1]
+    assert fourth.occurrence == 2  # which nothing has paid yet
+    assert await occurrences(world, created.intent_id) == [
+        (0, 0, "succeeded"),
+        (1, 1, "succeeded"),
+        (2, 2, "failed"),
+        (3, 2, "paying"),
+    ]
+
+
+@pytest.mark.parametrize("heard_of", [True, False])
+async def test_a_payment_that_left_the_chain_for_good_is_not_counted(
+    world: World, build: Builder, heard_of: bool
+) -> None:
+    created, (_, second) = await two_paid(world, build)
+    if heard_of:
+        await reopen(world, build, second, version=8 + 2)
+    names = {"payment_id": second.payment_id, "intent_id": second.intent_id, "occurrence": 1}
+    await world.publish(build(PaymentFailedV1, **names, version=11, code="nonce_taken"))
+    await world.status(created.intent_id, "armed", "nonce_taken")
+    assert await spent_per_day(world) == [1_000, 0]
+    await world.pass_time(DAY)
+    assert (await world.collect(IntentDueV1, 3))[-1].occurrence == 1
+
+
+async def test_a_series_whose_deposit_left_the_chain_ends_in_its_time(world: World, build: Builder) -> None:
+    created = await a_series(world, "CRO", count=2)
+    funded = world.log("funded", created.order_hash, amount=2_000)
+    await world.publish(world.fact(TransactionFinalV1, funded, block=7, nonce=7))
+    await world.status(created.intent_id, "armed")
+    await world.pass_time(FIRST_IN_SECONDS + 3)
+    (due,) = await world.collect(IntentDueV1)
+    await succeed(world, build, due)
+    await world.publish(world.fact(TransactionOrphanedV1, funded, block=7, nonce=7))
+    await world.status(created.intent_id, "awaiting_authorisation", "funding_orphaned")
+    await world.pass_time(400 * DAY)
+    await world.status(created.intent_id, "completed", "occurrences_missed")

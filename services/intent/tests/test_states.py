@@ -43,11 +43,11 @@ condition_unmet         DU>DE
 occurrence_paid         DU>AR CA>CA
 occurrence_failed       DU>AR CA>CA
 occurrence_missed       FU>AR AP>AR AR>AR DE>AR
-series_ended            FU>CO AP>CO AR>CO DE>CO DU>CO CA>CA
+series_ended            AU>CO FU>CO AP>CO AR>CO DE>CO DU>CO CA>CA
 all_paid                DU>CO CA>CO FA>CO
 payment_failed          DU>FA CA>CA
 payment_cancelled       DU>CA CA>CA
-reopened                FU>DU AP>DU AR>DU DE>DU CO>DU
+reopened                AU>DU FU>DU AP>DU AR>DU DE>DU CO>DU FA>DU
 cancelled               AU>CA FU>CA AP>CA AR>CA DE>CA
 cancelled_on_chain      AU>CA FU>CA AP>CA AR>CA DE>CA DU>CA CO>CO CA>CA EX>EX FA>FA
 cancellation_orphaned   DU>DU CO>CO CA>CA EX>EX FA>FA

@@ -116,6 +116,7 @@ def test_the_next_step_follows_from_the_state(status: Status) -> None:
     intent = a_signed_intent(status=status, approval_amount=1_000)
     step = next_step(intent, NOW)
     purpose = {
+        Status.AWAITING_AUTHORISATION: "approve",
         Status.AWAITING_APPROVAL: "approve",
         Status.CANCELLED: "cancel",
         Status.EXPIRED: "cancel",

@@ -6,11 +6,13 @@ from uuid import UUID, uuid4
 from snowrail_events import (
     IntentCreatedV1,
     IntentDueV1,
+    IntentUpdatedV1,
     PaymentFailedV1,
     PaymentSucceededV1,
     TransactionIncludedV1,
 )
-from snowrail_testkit import Builder
+from snowrail_events.parts import UnsignedTransaction
+from snowrail_testkit import Builder, eventually
 from snowrail_testkit.escrow import PAYER_KEYS, Payer
 
 from .conftest import World
@@ -84,6 +86,48 @@ async def test_the_approval_asked_for_leaves_what_was_promised(world: World) -> 
     assert second.approval is not None
     assert int(second.approval.data[-64:], 16) == 1_300
     assert (await world.row(second.intent_id))["approval_amount"] == 1_300
+
+
+def approved(approval: UnsignedTransaction | None) -> int:
+    """Return the atoms that an approval is for."""
+    assert approval is not None, "an approval is offered"
+    assert approval.purpose == "approve"
+    return int(approval.data[-64:], 16)
+
+
+async def test_every_approval_that_is_offered_covers_all_that_waits_for_one(world: World) -> None:
+    first = await world.created(amount=500)
+    assert approved(first.approval) == 500
+    amounts = (600, 700)
+    await world.publish(*(world.create(amount=amount) for amount in amounts))
+    created = await world.collect(IntentCreatedV1, 3)
+    last = approved(created[-1].approval)
+    assert last == 1_800, "nothing more than what is open, and all of it"
+    for intent in created:
+        assert (await world.row(intent.intent_id))["approval_amount"] == 1_800
+
+    async def raised() -> bool:
+        told = await world.collect(IntentUpdatedV1, await world.broker.probe.count(IntentUpdatedV1))
+        own = [item for item in told if item.intent_id == first.intent_id]
+        assert {item.status for item in own} <= {"awaiting_authorisation"}
+        return bool(own) and approved(own[-1].next_step) == 1_800
+
+    await eventually(raised)
+    world.approve(amount=1_800)
+    await world.publish(*(world.authorise(intent) for intent in created))
+    due = await world.collect(IntentDueV1, 3)
+    assert {item.intent_id for item in due} == {intent.intent_id for intent in created}
+
+
+async def test_an_approval_that_is_missed_later_is_for_all_that_is_open(world: World) -> None:
+    world.approve(amount=1_000)
+    created = [await world.created(amount=amount) for amount in (600, 700)]
+    assert [intent.approval for intent in created] == [None, None]
+    world.approve(amount=0)
+    await world.publish(*(world.authorise(intent) for intent in created))
+    for intent in created:
+        await world.status(intent.intent_id, "awaiting_approval", "approval_missing")
+        assert (await world.row(intent.intent_id))["approval_amount"] == 1_300
 
 
 async def test_the_wallets_of_others_are_none_of_its_business(world: World) -> None:

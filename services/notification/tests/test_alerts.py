@@ -19,6 +19,7 @@ from snowrail_events import (
     NotificationSetQuietHoursV1,
     PaymentSucceededV1,
     PriceUpdatedV1,
+    UserUpdatedV1,
 )
 from snowrail_notification.usecases.summaries import summarise
 from snowrail_testkit import Broker, Builder, FakeClock, RunningService, eventually
@@ -171,8 +172,11 @@ async def test_quiet_hours_hold_back_what_is_not_critical(
         email_from="told@snowrail.example",
         deliver_every_seconds=60,
     )
-    user = await register(broker, build, running, time_zone="Europe/Berlin")
+    user = await register(broker, build, running, time_zone="Asia/Tokyo")
     database = running.runtime.database
+    moved = build(UserUpdatedV1, user_id=user, time_zone="Europe/Berlin", changed_at=clock.now())
+    await broker.probe.publish(moved)
+    await eventually(lambda: database.fetch("SELECT 1 FROM known_user WHERE time_zone = 'Europe/Berlin'"))
     contact = uuid4()
     await database.fetch(
         "INSERT INTO contact (contact_id, user_id, channel, lookup, sealed_address, label, created_at,"

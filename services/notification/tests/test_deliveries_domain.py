@@ -53,9 +53,11 @@ def test_a_provider_is_left_alone_for_as_long_as_it_asks() -> None:
     asked = timedelta(hours=2)
     assert end(State.SENDING, Ended.NOT_NOW, Channel.EMAIL, Priority.LOW, 1, asked).pause == asked
     short = timedelta(seconds=1)
-    assert end(State.SENDING, Ended.NOT_NOW, Channel.EMAIL, Priority.LOW, 3, short).pause == (
-        timedelta(seconds=80)
-    )
+    pauses = [
+        end(State.SENDING, Ended.NOT_NOW, Channel.TELEGRAM, Priority.LOW, attempts, short).pause
+        for attempts in range(1, 6)
+    ]
+    assert [pause.total_seconds() for pause in pauses] == [1, 1, 1, 320, 1_280]
 
 
 def test_what_may_be_sent_twice() -> None:

@@ -15,6 +15,7 @@ from snowrail_testkit.emulators.telegram import (
     TelegramEmulator,
     running_telegram,
 )
+from snowrail_testkit.plugin import StartFaultProxy
 from snowrail_testkit.tokens import TokenIssuer
 
 from .support import (
@@ -242,15 +243,22 @@ async def test_limits_are_kept_to_and_429_is_obeyed(
     start_notification: StartNotification,
     moving_clock: MovingClock,
     issuer: TokenIssuer,
+    start_fault_proxy: StartFaultProxy,
 ) -> None:
     async with running_telegram() as telegram:
-        usual = options(telegram, telegram_per_second=25, telegram_chat_pause_seconds=1.6)
+        way = await start_fault_proxy(int(telegram.url.rpartition(":")[2]))
+        usual = options(telegram, telegram_per_second=25, telegram_chat_pause_seconds=1.1)
+        usual["telegram_api_url"] = way.url_for(telegram.url)
         running = await start_notification(moving_clock, **usual)
         user = await register(broker, build, running)
         caller = Caller(running, issuer, moving_clock, user)
         await linked(caller, running, telegram)
-        for _ in range(3):
-            await tell_critical(broker, build, user)
+        way.delay_seconds = 0.7  # a message that was long on its way is no reason to send the next one sooner
+        await tell_critical(broker, build, user)
+        await until(lambda: len(telegram.sent) == 1)
+        way.delay_seconds = 0
+        await tell_critical(broker, build, user)
+        await tell_critical(broker, build, user)
         await until(lambda: len(telegram.sent) == 3)
         assert telegram.limited == 0
         telegram.chat_pause_seconds = 3  # the provider became stricter than documented

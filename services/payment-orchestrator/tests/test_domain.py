@@ -39,6 +39,7 @@ ALLOWED = {
     Status.APPROVED: {
         Happening.ROUTED: Status.EXECUTING,
         Happening.NO_ROUTE: Status.FAILED,
+        Happening.EXECUTED: Status.SUCCEEDED,
         Happening.CANCELLED_OFF_CHAIN: Status.CANCELLED,
         Happening.CANCELLED_ON_CHAIN: Status.CANCELLED,
     },
@@ -58,9 +59,9 @@ ALLOWED = {
         Happening.CANCELLED_ON_CHAIN: Status.CANCELLED,
     },
     Status.SUCCEEDED: {Happening.ORPHANED: Status.EXECUTING},
-    Status.FAILED: {},
+    Status.FAILED: {Happening.EXECUTED: Status.SUCCEEDED, Happening.ORPHANED: Status.EXECUTING},
     Status.BLOCKED: {},
-    Status.CANCELLED: {},
+    Status.CANCELLED: {Happening.EXECUTED: Status.SUCCEEDED},
 }
 
 
@@ -76,10 +77,11 @@ def test_an_unknown_outcome_is_never_tried_again() -> None:
     assert Status.EXECUTING not in reachable
 
 
-def test_only_an_orphaned_block_takes_a_payment_out_of_its_end() -> None:
+def test_only_evidence_of_the_chain_takes_a_payment_out_of_its_end() -> None:
     for status, happening in itertools.product(FINISHED, Happening):
         after = transition(status, happening)
-        assert isinstance(after, IllegalTransition) or happening is Happening.ORPHANED
+        evidence = (Happening.ORPHANED, Happening.EXECUTED)
+        assert isinstance(after, IllegalTransition) or happening in evidence
 
 
 def test_a_retryable_failure_is_final_after_the_last_attempt() -> None:

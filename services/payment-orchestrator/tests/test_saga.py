@@ -1,6 +1,7 @@
 """The saga over a real broker and database, the other services played by the probe."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -31,8 +32,14 @@ from snowrail_events import (
     TransactionOrphanedV1,
 )
 from snowrail_events.parts import EscrowLog
+from snowrail_kit.auth import Identity
+from snowrail_kit.pagination import Cursor, PageRequest
+from snowrail_payment_orchestrator.api import list_movements
 from snowrail_payment_orchestrator.app import service
+from snowrail_payment_orchestrator.metrics import OLDEST_ATTEMPT_SECONDS, OPEN_ATTEMPTS
 from snowrail_payment_orchestrator.settings import Settings
+from snowrail_payment_orchestrator.store import OPEN_STATUSES
+from snowrail_payment_orchestrator.usecases.watch import watch_attempts
 from snowrail_testkit import Broker, Builder, CreateDatabase, RunningService, eventually, running_service
 
 NATIVE = "0x" + "0" * 40
@@ -53,56 +60,64 @@ async def orchestrator(broker: Broker, create_database: CreateDatabase) -> Async
 class Saga:
     """Plays intent, fraud, routing and settlement for one payment."""
 
-    def __init__(self, broker: Broker, build: Builder, orchestrator: RunningService, token: str) -> None:
+    def __init__(
+        self, broker: Broker, build: Builder, orchestrator: RunningService, token: str, **due: Any
+    ) -> None:
         self.probe = broker.probe
         self.build = build
         self.database = orchestrator.runtime.database
         self.token = token
-        self.due = build(
-            IntentDueV1,
-            payment_id=uuid4(),
-            intent_id=uuid4(),
-            occurrence=0,
-            token=token,
-            chain_id=31337,
-            order_hash="0x" + uuid4().hex * 2,
-        )
+        values: dict[str, Any] = {
+            "payment_id": uuid4(),
+            "intent_id": uuid4(),
+            "occurrence": 0,
+            "token": token,
+            "chain_id": 31337,
+            "order_hash": "0x" + uuid4().hex * 2,
+            **due,
+        }
+        self.due = build(IntentDueV1, **values)
 
     @property
     def payment_id(self) -> UUID:
         return self.due.payment_id
 
-    async def reach_executing(self, attempt: int = 1) -> SettlementExecuteV1:
+    async def reach_executing(self, nth: int = 1) -> SettlementExecuteV1:
+        """Start its first attempt; it is the n-th payment of the test."""
         await self.probe.publish(self.due)
-        await self.probe.collect(FraudAssessV1, 1)
+        await self.probe.collect(FraudAssessV1, nth)
         await self.assess("allow")
-        return await self.route(attempt)
+        return await self.route(nth=nth)
 
     async def assess(self, decision: str) -> None:
         await self.publish(FraudAssessedV1, decision=decision, score_thousandths=400, reasons=("new_payee",))
 
-    async def route(self, attempt: int = 1, rail: str | None = "evm_escrow") -> Any:
-        selections = await self.probe.collect(RouteSelectV1, attempt)
-        assert selections[-1].attempt == attempt
+    async def route(self, attempt: int = 1, rail: str | None = "evm_escrow", nth: int | None = None) -> Any:
+        count = nth or attempt
+        selections = await self.probe.collect(RouteSelectV1, count)
+        assert (selections[-1].payment_id, selections[-1].attempt) == (self.payment_id, attempt)
         await self.publish(RouteSelectedV1, attempt=attempt, rail=rail, decision_id=uuid4())
         if rail is None:
             return None
-        return (await self.probe.collect(SettlementExecuteV1, attempt))[-1]
+        return (await self.probe.collect(SettlementExecuteV1, count))[-1]
 
-    async def publish(self, event: type[Any], **fields: Any) -> UUID:
+    async def publish(self, event: type[Any], *, version: int = 0, **fields: Any) -> UUID:
         known = {
             "payment_id": self.payment_id,
             "intent_id": self.due.intent_id,
             "user_id": self.due.user_id,
-            "occurrence": 0,
+            "occurrence": self.due.occurrence,
             "chain_id": 31337,
         }
         given = {name: value for name, value in known.items() if name in event.model_fields}
-        return await self.probe.publish(self.build(event, **{**given, **fields}))
+        return await self.probe.publish(self.build(event, **{**given, **fields}), version=version)
 
-    async def executed(self, attempt: int = 1, block_hash: str = BLOCK, fee: int = 0) -> None:
+    async def executed(
+        self, attempt: int = 1, block_hash: str = BLOCK, fee: int = 0, version: int = 0
+    ) -> None:
         await self.publish(
             SettlementExecutedV1,
+            version=version,
             attempt=attempt,
             tx_hash=TX,
             block_hash=block_hash,
@@ -232,13 +247,20 @@ async def test_a_proven_failure_is_tried_again_and_then_ends(saga: Saga) -> None
     assert await saga.holds() == ["VOIDED", "VOIDED"]
 
 
-async def test_an_unknown_outcome_keeps_its_hold_until_there_is_evidence(saga: Saga) -> None:
+async def test_an_unknown_outcome_keeps_its_hold_until_there_is_evidence(
+    saga: Saga, orchestrator: RunningService
+) -> None:
     await saga.reach_executing()
     await saga.publish(SettlementUnknownV1, attempt=1, tx_hash=TX, code="no_receipt")
     await saga.until("unknown")
     assert await saga.holds() == ["HELD"]
+    await watch_attempts(orchestrator.parts)
+    assert [OPEN_ATTEMPTS.labels(status)._value.get() for status in OPEN_STATUSES] == [0, 1]  # pyright: ignore[reportPrivateUsage]
+    assert OLDEST_ATTEMPT_SECONDS.labels("UNKNOWN")._value.get() > 0  # pyright: ignore[reportPrivateUsage]
     await saga.executed()
     await saga.until("succeeded")
+    await watch_attempts(orchestrator.parts)
+    assert OLDEST_ATTEMPT_SECONDS.labels("UNKNOWN")._value.get() == 0  # pyright: ignore[reportPrivateUsage]
     assert await saga.holds() == ["POSTED"]
     assert await saga.probe.count(RouteSelectV1) == 1
 
@@ -349,3 +371,34 @@ async def test_payments_are_shown_to_their_user_only(orchestrator: RunningServic
     answer = await orchestrator.http.get("/payments")
     assert answer.status_code == 401
     assert answer.json()["code"] == "unauthenticated"
+
+
+async def test_a_history_is_what_a_wallet_paid_and_was_paid_page_by_page(
+    orchestrator: RunningService,
+) -> None:
+    async with orchestrator.runtime.database.transaction() as connection:
+        await connection.execute(
+            """
+            INSERT INTO payment (payment_id, intent_id, occurrence, user_id, chain_id, escrow, terms,
+                order_hash, signature, token, amount, payer, recipient, status, step, requested_at,
+                changed_at)
+            SELECT gen_random_uuid(), gen_random_uuid(), 0, gen_random_uuid(), 1, '', '{}', '', '', '1:0x0',
+                   number, CASE WHEN number % 2 = 0 THEN 'me' ELSE 'you' END,
+                   CASE WHEN number % 2 = 0 THEN 'you' ELSE 'me' END,
+                   CASE WHEN number % 3 = 0 THEN 'failed' ELSE 'succeeded' END, '',
+                   to_timestamp(number), to_timestamp(number)
+            FROM generate_series(1, 12) AS number
+            """
+        )
+    me = Identity(uuid4(), "me", "me", frozenset(), uuid4(), uuid4(), datetime.now(UTC))
+    seen: list[tuple[str, int]] = []
+    cursor = None
+    for _ in range(4):
+        asked = PageRequest(3, Cursor.decode(cursor) if cursor else None)
+        page = await list_movements(orchestrator.parts, me, asked)
+        seen += [(item.direction, int(item.amount)) for item in page.items]
+        cursor = page.next
+    assert cursor is None
+    received = [("received", number) for number in (11, 7, 5, 1)]
+    sent = [("sent", number) for number in (12, 10, 8, 6, 4, 2)]
+    assert seen == sorted(received + sent, key=lambda item: -item[1])

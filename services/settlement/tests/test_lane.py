@@ -18,6 +18,7 @@ from snowrail_events import (
     SettlementSubmittedV1,
     SettlementUnknownV1,
 )
+from snowrail_kit.audit import verify
 from snowrail_settlement.clients import Account, Network
 from snowrail_testkit import Broker, RunningService, eventually
 from snowrail_testkit.escrow import EscrowWorld
@@ -238,8 +239,11 @@ async def test_a_nonce_used_by_somebody_else_freezes_the_lane_until_an_operator_
         await eventually(is_foreign_final)
         assert (await resume(running, lane, "k2")).status_code == 200
         await mine_until(world, broker.probe.collect(SettlementExecutedV1, 1))
-        rows = await running.runtime.database.fetch("SELECT action FROM audit_entry ORDER BY position")
-        assert [row["action"] for row in rows] == ["lane.resumed", "lane.resumed"]
+        rows = await running.runtime.database.fetch("SELECT actor, action FROM audit_entry ORDER BY position")
+        assert (rows[0]["actor"], rows[0]["action"]) == ("settlement", "lane.frozen")
+        by_people = [row["action"] for row in rows if row["actor"] != "settlement"]
+        assert by_people == ["lane.resumed", "lane.resumed"]
+        assert (await verify(running.runtime.database)).broken_at is None
         (transaction,) = await signed(running)
     assert transaction["nonce"] == 1
 

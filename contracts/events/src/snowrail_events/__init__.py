@@ -51,6 +51,8 @@ from snowrail_events.transaction_final_v1 import TransactionFinalV1
 from snowrail_events.transaction_included_v1 import TransactionIncludedV1
 from snowrail_events.transaction_orphaned_v1 import TransactionOrphanedV1
 from snowrail_events.user_registered_v1 import UserRegisteredV1
+from snowrail_events.user_rejected_v1 import UserRejectedV1
+from snowrail_events.user_set_time_zone_v1 import UserSetTimeZoneV1
 from snowrail_events.user_updated_v1 import UserUpdatedV1
 
 EVENTS: dict[str, type[Event]] = {
@@ -106,6 +108,8 @@ EVENTS: dict[str, type[Event]] = {
         TransactionIncludedV1,
         TransactionOrphanedV1,
         UserRegisteredV1,
+        UserRejectedV1,
+        UserSetTimeZoneV1,
         UserUpdatedV1,
     )
 }
@@ -165,5 +169,7 @@ __all__ = [
     "TransactionIncludedV1",
     "TransactionOrphanedV1",
     "UserRegisteredV1",
+    "UserRejectedV1",
+    "UserSetTimeZoneV1",
     "UserUpdatedV1",
 ]

@@ -11,7 +11,10 @@ from snowrail_events.fields import Address, Code, Handle
 
 
 class UserUpdatedV1(Event):
-    """A user's handle, roles, KYC level or time zone changed; carries the whole new record."""
+    """A user's handle, roles, KYC level or time zone changed, or a command to change one was followed.
+
+    Carries the whole record.
+    """
 
     subject: ClassVar[str] = "user.updated.v1"
     producers: ClassVar[tuple[str, ...]] = ("accounts",)
@@ -24,3 +27,5 @@ class UserUpdatedV1(Event):
     kyc_level: int = Field(ge=0, le=3)
     time_zone: Annotated[str, Field(max_length=64)] = "UTC"
     changed_at: datetime
+    request_id: UUID | None = None
+    """The command that this answers."""

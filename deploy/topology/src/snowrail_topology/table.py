@@ -27,7 +27,7 @@ _USER_FACTS = ("user.registered.v1", "user.updated.v1")
 
 CONSUMES: dict[str, tuple[str, ...]] = {
     "gateway": (),
-    "accounts": ("device.approve.v1", "device.deny.v1"),
+    "accounts": ("device.approve.v1", "device.deny.v1", "user.set_time_zone.v1"),
     "chat": (
         "chat.message_posted.v1",
         *_USER_FACTS,
@@ -39,6 +39,7 @@ CONSUMES: dict[str, tuple[str, ...]] = {
         "notification.preferences_updated.v1",
         "notification.rejected.v1",
         "device.decided.v1",
+        "user.rejected.v1",
     ),
     "intent": (
         "intent.create.v1",

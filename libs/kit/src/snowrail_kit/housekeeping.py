@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from snowrail_kit.clock import Clock
 from snowrail_kit.database import Database
-from snowrail_kit.telemetry import DEAD_LETTERS_WAITING, PARKED
+from snowrail_kit.ids import first_id_of
 
 OUTBOX_KEEP_DAYS = 30
 OUTBOX_AHEAD_DAYS = 2
@@ -12,20 +12,32 @@ INBOX_KEEP_DAYS = 45
 """Longer than outbox and streams keep an event, so that no copy can come back after its row is gone."""
 _INBOX_DELETE_ROWS = 50_000
 
+# Event ids are time-ordered or derived; the index on them leads to the old rows without reading the others.
+# Derived ids lie above those of the present, but for a few that are kept.
 _PRUNE_INBOX = """
-DELETE FROM inbox WHERE (consumer, event_id) IN (
-    SELECT consumer, event_id FROM inbox LEFT JOIN inbox_watermark USING (producer, sequence_key)
-    WHERE received_at < $1 AND (sequence IS NULL OR sequence <= contiguous) LIMIT $2)
+DELETE FROM inbox WHERE consumer = $1 AND event_id IN (
+    SELECT event_id FROM (
+        (SELECT * FROM inbox WHERE consumer = $1 AND event_id < $3 AND received_at < $2
+         ORDER BY event_id LIMIT $5)
+        UNION ALL
+        (SELECT * FROM inbox WHERE consumer = $1 AND event_id > $4 AND received_at < $2
+         ORDER BY event_id LIMIT $5)
+    ) AS old LEFT JOIN inbox_watermark USING (producer, sequence_key)
+    WHERE sequence IS NULL OR sequence <= contiguous LIMIT $5)
 """
 
 
-async def housekeep(database: Database, clock: Clock) -> None:
-    """Make partitions ahead, drop old ones whose rows were all sent, prune the inbox, refresh gauges."""
+async def housekeep(database: Database, clock: Clock, service: str) -> bool:
+    """Make partitions ahead, drop old ones whose rows were all sent, prune the inbox.
+
+    Returns:
+        Whether there may be more to prune.
+    """
     async with database.connection() as connection:
         await connection.execute("SELECT outbox_maintain($1, $2)", OUTBOX_AHEAD_DAYS, OUTBOX_KEEP_DAYS)
-        cutoff = clock.now() - timedelta(days=INBOX_KEEP_DAYS)
-        await connection.execute(_PRUNE_INBOX, cutoff, _INBOX_DELETE_ROWS)
-        parked = await connection.fetchval("SELECT count(*) FROM parked_message")
-        PARKED.set(int(parked or 0))
-        waiting = await connection.fetchval("SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL")
-        DEAD_LETTERS_WAITING.set(int(waiting or 0))
+        now = clock.now()
+        cutoff = now - timedelta(days=INBOX_KEEP_DAYS)
+        status = await connection.execute(
+            _PRUNE_INBOX, service, cutoff, first_id_of(cutoff), first_id_of(now), _INBOX_DELETE_ROWS
+        )
+    return int(status.rsplit(" ", 1)[-1]) == _INBOX_DELETE_ROWS

@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid5
 
@@ -26,6 +27,11 @@ class TimeOrderedIds:
         value = value & ~(0xF << 76) | (0x7 << 76)
         value = value & ~(0x3 << 62) | (0x2 << 62)
         return UUID(int=value)
+
+
+def first_id_of(moment: datetime) -> UUID:
+    """Return the lowest time-ordered identifier of a moment: earlier ones are below it."""
+    return UUID(int=int(moment.timestamp() * 1_000) << 80)
 
 
 def derived_id(*parts: object) -> UUID:

@@ -22,8 +22,8 @@ _BUFFER_BYTES = 64 * 1024 * 1024
 _END_OF_REQUEST = {"404", "408", "409"}
 _PAUSE_SECONDS = 0.02
 BUSY_BATCH = 8
-_GATHER_RATIO = 2.0
-_LONGEST_GATHER_SECONDS = 0.1
+_GATHER_RATIO = 4.0
+_LONGEST_GATHER_SECONDS = 0.2
 
 
 def gather_seconds(messages: int, seconds: float) -> float:

@@ -23,7 +23,7 @@ from snowrail_kit.bus import EVENTS_STREAM, FEED_STREAM, PUBLISH_ERRORS, Bus, Ou
 from snowrail_kit.database import TRANSACTION_TIMEOUT_SECONDS, TRANSIENT_ERRORS, Connection, Database, Row
 from snowrail_kit.delivery import Envelope
 from snowrail_kit.pull import gather_seconds
-from snowrail_kit.telemetry import OUTBOX_UNSENT, RELAY_SECONDS, RELAYED, context_of
+from snowrail_kit.telemetry import RELAY_SECONDS, RELAYED, context_of
 
 log = structlog.get_logger("relay")
 
@@ -180,7 +180,6 @@ class Relay:
                     await asyncio.sleep(gather_seconds(len(rows), time.monotonic() - started))
             self._wakeup.clear()
             rows = await connection.fetch(_NUMBER, seen, self._batch_rows, GAP_KEEP_SECONDS)
-            OUTBOX_UNSENT.set(len(rows))
             if rows:
                 seen = max(seen, rows[-1]["position"])
                 RELAY_SECONDS.observe(time.monotonic() - started)

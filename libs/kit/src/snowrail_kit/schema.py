@@ -1,7 +1,8 @@
 """The chassis's own tables, created by each service's first migration."""
 
-_APPENDED = "autovacuum_vacuum_insert_threshold = -1"
-"""Rows that nobody changes are not worth a pass of the vacuum each time a fifth more has come."""
+_APPENDED = "autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 2147483647"
+"""Rows that nobody changes are not worth a pass of the vacuum each time a fifth more has come, nor statistics
+each time a tenth has: they are looked up by key or read in order, never selected by anything else."""
 
 _STATEMENTS = (
     """
@@ -136,7 +137,8 @@ _STATEMENTS = (
         oldest_unsent timestamptz;
     BEGIN
         SELECT min(created_at) INTO oldest_unsent FROM outbox_unsent;
-        FOREACH parent IN ARRAY ARRAY['outbox_run', 'outbox'] LOOP
+        -- in the order in which the relay locks them
+        FOREACH parent IN ARRAY ARRAY['outbox', 'outbox_run'] LOOP
             SELECT array_to_string(reloptions, ', ') INTO options
             FROM pg_class WHERE oid = (parent || '_default')::regclass;
             FOR day IN SELECT current_date + n FROM generate_series(1, ahead_days) AS n LOOP

@@ -20,8 +20,9 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from snowrail_events import EVENTS, Event
-from snowrail_kit import telemetry
+from snowrail_kit import audit, telemetry
 from snowrail_kit.auth import TokenVerifier
+from snowrail_kit.backlog import BACKLOG_EVERY_SECONDS, measure_backlog
 from snowrail_kit.bus import PUBLISH_ERRORS, Bus
 from snowrail_kit.clock import Clock, SystemClock
 from snowrail_kit.consumer import Consumer, Consumers, Unavailable
@@ -99,6 +100,7 @@ class Runtime(Generic[S]):
             if tx.woken:
                 await wake_parked(connection, tx.woken, tx.now)
             await write_outbox(connection, tx.outgoing)
+            await audit.append(connection, tx.acts, tx.now)
         if tx.outgoing:
             self.relay.wake()
 
@@ -248,12 +250,17 @@ async def _start_work(service: Service[S, P], runtime: Runtime[S], parts: P, sta
         async def sweep(_: P) -> None:
             await sequences.sweep()
 
-        async def keep_house(_: P) -> None:
-            await housekeep(runtime.database, runtime.clock)
+        async def keep_house(_: P) -> bool:
+            return await housekeep(runtime.database, runtime.clock, service.name)
+
+        async def measure(_: P) -> None:
+            consumer = service.name if service.consumers.subscriptions else None
+            await measure_backlog(runtime.database, runtime.bus, consumer)
 
         tasks.append(Task("announce", announce, ANNOUNCE_EVERY_SECONDS))
         tasks.append(Task("sweep", sweep, SWEEP_EVERY_SECONDS, exclusive=True))
         tasks.append(Task("housekeeping", keep_house, _HOUSEKEEPING_EVERY_SECONDS, exclusive=True))
+        tasks.append(Task("backlog", measure, BACKLOG_EVERY_SECONDS))
     for task in tasks:
         runner = TaskRunner(task, parts, runtime.database if runtime.has_database else None)
         runtime.register_task(task.name, runner.wake)

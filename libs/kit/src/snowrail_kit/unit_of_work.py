@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from snowrail_events import Event
+from snowrail_kit.audit import Act
 from snowrail_kit.database import Connection, Row
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.ids import Ids
@@ -41,6 +42,7 @@ class Transaction:
     ids: Ids
     outgoing: list[OutgoingEvent] = field(default_factory=list[OutgoingEvent])
     woken: set[str] = field(default_factory=set[str])
+    acts: list[Act] = field(default_factory=list[Act])
 
     def emit(
         self,
@@ -71,6 +73,10 @@ class Transaction:
             )
         )
         return event_id
+
+    def record(self, act: Act) -> None:
+        """Have an act entered in the audit log, last of all: its writers queue until the commit."""
+        self.acts.append(act)
 
     def wake(self, *keys: str) -> None:
         """Have messages that wait for these keys tried again after commit."""

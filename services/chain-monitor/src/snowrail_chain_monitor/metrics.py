@@ -7,6 +7,7 @@ SECONDS_BEHIND = Gauge(
     "snowrail_chain_seconds_behind", "Age of the newest stored block while there are newer ones", ["chain"]
 )
 NODE_UP = Gauge("snowrail_chain_node_up", "1 while a node answers", ["chain"])
+CHECKED_AT = Gauge("snowrail_chain_checked_seconds", "Unix time of the last complete pass", ["chain"])
 FROZEN = Gauge("snowrail_chain_frozen", "1 while a rollback is deeper than we follow: alarm", ["chain"])
 DISAGREEMENT = Gauge("snowrail_chain_nodes_disagree", "1 while nodes contradict each other: alarm", ["chain"])
 FINALITY_HELD = Gauge(

@@ -22,6 +22,7 @@ from snowrail_events import (
     PaymentUpdatedV1,
     PriceUpdatedV1,
     UserRegisteredV1,
+    UserRejectedV1,
     UserUpdatedV1,
 )
 from snowrail_kit.consumer import Consumers
@@ -46,6 +47,7 @@ consumers.on(AlertUpdatedV1)(told.record_alerts)
 consumers.on(NotificationPreferencesUpdatedV1)(told.record_preferences)
 consumers.on(NotificationRejectedV1)(told.record_rejected)
 consumers.on(DeviceDecidedV1)(told.record_devices)
+consumers.on(UserRejectedV1)(told.record_rejected)
 
 
 async def prepare_lines(deliveries: list[Delivery[ChatMessagePostedV1]], parts: Parts) -> Prepared:
@@ -68,9 +70,10 @@ async def record_new_people(deliveries: list[Delivery[UserRegisteredV1]], tx: Tr
 
 
 @consumers.on(UserUpdatedV1)
-async def record_people(deliveries: list[Delivery[UserUpdatedV1]], tx: Transaction, _: Parts) -> None:
-    """Users changed."""
+async def record_people(deliveries: list[Delivery[UserUpdatedV1]], tx: Transaction, parts: Parts) -> None:
+    """Users changed, some because they said so here."""
     await projections.record_people(deliveries, tx)
+    await told.answer_updated(deliveries, tx, parts)
 
 
 @consumers.on(PriceUpdatedV1)

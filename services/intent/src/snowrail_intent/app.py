@@ -8,11 +8,10 @@ from snowrail_intent.clients import HttpChainMonitor
 from snowrail_intent.consumers import consumers
 from snowrail_intent.parts import Parts, level_limits, order_policy, pace
 from snowrail_intent.settings import Settings
-from snowrail_intent.usecases.engine import evaluate_due, prune
+from snowrail_intent.usecases.engine import EVALUATE, evaluate_due, prune
 from snowrail_kit.service import Runtime, Service
 from snowrail_kit.tasks import Task
 
-_EVALUATE = "evaluate"
 _EVALUATE_EVERY_SECONDS = 1.0
 _PRUNE_EVERY_SECONDS = 600.0
 
@@ -31,7 +30,7 @@ def compose(runtime: Runtime[Settings]) -> Parts:
         orders=order_policy(settings),
         pace=pace(settings),
         limits=level_limits(settings, chains),
-        wake_engine=partial(runtime.wake_task, _EVALUATE),
+        wake_engine=partial(runtime.wake_task, EVALUATE),
     )
 
 
@@ -42,7 +41,7 @@ service: Service[Settings, Parts] = Service(
     consumers=consumers,
     routers=ROUTERS,
     tasks=(
-        Task(_EVALUATE, evaluate_due, _EVALUATE_EVERY_SECONDS),
+        Task(EVALUATE, evaluate_due, _EVALUATE_EVERY_SECONDS),
         Task("prune", prune, _PRUNE_EVERY_SECONDS, exclusive=True),
     ),
     title="Snowrail intent",

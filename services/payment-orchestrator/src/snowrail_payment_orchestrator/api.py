@@ -79,9 +79,16 @@ ORDER BY requested_at DESC, payment_id DESC LIMIT $4
 """
 
 _MOVEMENTS = """
-SELECT * FROM payment
-WHERE (payer = $1 OR (recipient = $1 AND status = 'succeeded'))
-  AND ($2::timestamptz IS NULL OR (requested_at, payment_id) < ($2, $3))
+SELECT * FROM (
+    (SELECT * FROM payment
+     WHERE payer = $1 AND ($2::timestamptz IS NULL OR (requested_at, payment_id) < ($2, $3))
+     ORDER BY requested_at DESC, payment_id DESC LIMIT $4)
+    UNION ALL
+    (SELECT * FROM payment
+     WHERE recipient = $1 AND status = 'succeeded'
+       AND ($2::timestamptz IS NULL OR (requested_at, payment_id) < ($2, $3))
+     ORDER BY requested_at DESC, payment_id DESC LIMIT $4)
+) AS movement
 ORDER BY requested_at DESC, payment_id DESC LIMIT $4
 """
 

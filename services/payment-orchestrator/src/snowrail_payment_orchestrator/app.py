@@ -11,8 +11,10 @@ from snowrail_payment_orchestrator.parts import Parts
 from snowrail_payment_orchestrator.settings import Settings
 from snowrail_payment_orchestrator.usecases.approval import route_again
 from snowrail_payment_orchestrator.usecases.reconcile import reconcile
+from snowrail_payment_orchestrator.usecases.watch import watch_attempts
 
 _RETRY_PASS_SECONDS = 0.5
+_WATCH_SECONDS = 15.0
 
 
 def compose(runtime: Runtime[Settings]) -> Parts:
@@ -27,10 +29,11 @@ def compose(runtime: Runtime[Settings]) -> Parts:
 
 
 def tasks(parts: Parts) -> Sequence[Task[Parts]]:
-    """Retries, and the comparison of chain and ledger by one replica at a time."""
+    """Retries, a look at what is open, and the comparison of chain and ledger by one replica at a time."""
     return (
         Task("route again", route_again, _RETRY_PASS_SECONDS),
         Task("reconcile", reconcile, parts.settings.reconcile_check_seconds, exclusive=True),
+        Task("watch attempts", watch_attempts, _WATCH_SECONDS),
     )
 
 

@@ -41,7 +41,7 @@ class Happening(StrEnum):
 
 
 FINISHED: Final = frozenset({Status.BLOCKED, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
-"""States in which a payment rests; only an orphaned block takes a success out of them."""
+"""States in which a payment rests; only evidence from the chain takes it out of them."""
 
 _TRANSITIONS: Final[dict[tuple[Status, Happening], Status]] = {
     (Status.REQUESTED, Happening.ASSESSED_ALLOW): Status.APPROVED,
@@ -57,6 +57,11 @@ _TRANSITIONS: Final[dict[tuple[Status, Happening], Status]] = {
     (Status.APPROVED, Happening.NO_ROUTE): Status.FAILED,
     (Status.APPROVED, Happening.CANCELLED_OFF_CHAIN): Status.CANCELLED,
     (Status.APPROVED, Happening.CANCELLED_ON_CHAIN): Status.CANCELLED,
+    # an attempt was final without effect, or cancelled in time; its block left the chain, and it was executed
+    (Status.APPROVED, Happening.EXECUTED): Status.SUCCEEDED,
+    (Status.FAILED, Happening.EXECUTED): Status.SUCCEEDED,
+    (Status.CANCELLED, Happening.EXECUTED): Status.SUCCEEDED,
+    (Status.FAILED, Happening.ORPHANED): Status.EXECUTING,
     (Status.EXECUTING, Happening.EXECUTED): Status.SUCCEEDED,
     (Status.EXECUTING, Happening.FAILED_RETRYABLE): Status.APPROVED,
     (Status.EXECUTING, Happening.FAILED_FINAL): Status.FAILED,

@@ -1,4 +1,4 @@
-"""Metrics of reconciliation, by token."""
+"""Metrics of reconciliation by token, and of attempts that have not ended."""
 
 from prometheus_client import Gauge
 
@@ -8,3 +8,7 @@ UNSOLICITED = Gauge(
     "snowrail_escrow_unsolicited_atoms", "What the escrow holds beyond what it owes", ["token"]
 )
 COMPARED_AT = Gauge("snowrail_reconciliation_compared_seconds", "Unix time of the last comparison", ["token"])
+OPEN_ATTEMPTS = Gauge("snowrail_attempts_open", "Attempts that are live or of unknown outcome", ["status"])
+OLDEST_ATTEMPT_SECONDS = Gauge(
+    "snowrail_attempt_oldest_seconds", "Age of the oldest of them, 0 where there is none: alarm", ["status"]
+)

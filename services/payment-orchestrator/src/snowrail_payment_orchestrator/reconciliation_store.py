@@ -16,12 +16,41 @@ from snowrail_payment_orchestrator.reconciliation import (
     LedgerFigures,
 )
 
+FOLDED_BLOCKS = 100_000
+"""Totals of blocks so far below the newest become one: no comparison is made at a block that deep."""
+
 _LEDGER = """
-SELECT token, coalesce(sum(atoms) FILTER (WHERE account LIKE 'escrow:%'), 0) AS owed,
-       sum(CASE WHEN reference LIKE 'payment:%' AND atoms > 0 THEN atoms
-                WHEN reference LIKE 'reversal:payment:%' AND atoms < 0 THEN atoms ELSE 0 END) AS executed
-FROM posting JOIN journal USING (journal_id)
-WHERE token LIKE $1 || ':%' AND coalesce(block_number, 0) <= $2 GROUP BY token
+SELECT token, sum(owed) AS owed, sum(executed) AS executed
+FROM (SELECT * FROM ledger_total UNION ALL SELECT * FROM ledger_change) AS change
+WHERE token LIKE $1 || ':%' AND block_number <= $2 GROUP BY token
+"""
+
+_FOLD = """
+WITH moved AS (
+    DELETE FROM ledger_change WHERE ctid = ANY(ARRAY(SELECT ctid FROM ledger_change LIMIT $1))
+    RETURNING token, block_number, owed, executed
+)
+INSERT INTO ledger_total AS total (token, block_number, owed, executed)
+SELECT token, block_number, sum(owed), sum(executed) FROM moved GROUP BY token, block_number
+ON CONFLICT (token, block_number) DO UPDATE
+SET owed = total.owed + EXCLUDED.owed, executed = total.executed + EXCLUDED.executed
+"""
+
+_COMPACT = """
+WITH newest AS (
+    SELECT token, max(block_number) AS block_number FROM ledger_total GROUP BY token
+), old AS (
+    SELECT total.token, total.block_number FROM ledger_total AS total JOIN newest USING (token)
+    WHERE total.block_number > 0 AND total.block_number <= newest.block_number - $1::bigint LIMIT $2
+), moved AS (
+    DELETE FROM ledger_total AS total USING old
+    WHERE total.token = old.token AND total.block_number = old.block_number
+    RETURNING total.token, total.owed, total.executed
+)
+INSERT INTO ledger_total AS total (token, block_number, owed, executed)
+SELECT token, 0, sum(owed), sum(executed) FROM moved GROUP BY token
+ON CONFLICT (token, block_number) DO UPDATE
+SET owed = total.owed + EXCLUDED.owed, executed = total.executed + EXCLUDED.executed
 """
 
 _REMEMBER = """
@@ -87,6 +116,12 @@ async def ledger_at(
     """Return the ledger's figures by token, of journals whose block is at most this one."""
     rows = await reads.fetch(_LEDGER, str(chain_id), block_number)
     return {row["token"]: LedgerFigures(row["owed"], row["executed"]) for row in rows}
+
+
+async def fold_totals(tx: Transaction, limit: int) -> None:
+    """Add up what journals have changed since, at most so many rows; done by one replica at a time."""
+    await tx.execute(_FOLD, limit)
+    await tx.execute(_COMPACT, FOLDED_BLOCKS, limit)
 
 
 async def remember(

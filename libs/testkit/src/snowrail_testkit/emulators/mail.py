@@ -13,6 +13,8 @@ from typing import Any, Self, cast
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from snowrail_testkit.emulators.holding import Hold, Holding
+
 _OK = "250 OK"
 
 
@@ -38,6 +40,7 @@ class MailServer:
         failures: how many mails the mode applies to before it is normal again.
         certificate: PEM files of certificate and key: STARTTLS is then required.
         answer_after_seconds: how long a mail that was taken waits for its answer.
+        hold: where mails are kept waiting for good.
         login: user name and password that are then required.
         received: mails that were taken, in order.
     """
@@ -49,6 +52,7 @@ class MailServer:
     received: list[EmailMessage] = field(default_factory=list[EmailMessage])
     attempts: int = 0
     answer_after_seconds: float = 0
+    hold: Hold = field(default_factory=Hold)
     port: int = 0
     _controller: Controller | None = None
 
@@ -97,8 +101,10 @@ class MailServer:
         mode = self._take(MailMode.REFUSED_AFTER_DATA, MailMode.SILENT_AFTER_DATA)
         if mode is MailMode.REFUSED_AFTER_DATA:
             return "554 5.6.0 Message refused"
+        await self.hold.reach(Holding.BEFORE_TAKING)
         content = envelope.content if isinstance(envelope.content, bytes) else b""
         self.received.append(message_from_bytes(content, policy=policy.default))
+        await self.hold.reach(Holding.AFTER_TAKING)
         if mode is MailMode.SILENT_AFTER_DATA:
             await asyncio.sleep(3_600)
         await asyncio.sleep(self.answer_after_seconds)

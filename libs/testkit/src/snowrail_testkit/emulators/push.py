@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from snowrail_testkit.emulators.holding import Hold, Holding
+
 MAX_BODY_BYTES = 4_096
 MAX_TOPIC_CHARACTERS = 32
 _LATEST_HOURS = 24
@@ -118,10 +120,12 @@ class PushService:
 
     Attributes:
         answer_after_seconds: how long a message that was taken waits for its answer.
+        hold: where messages are kept waiting for good.
     """
 
     url: str = ""
     answer_after_seconds: float = 0
+    hold: Hold = field(default_factory=Hold)
     subscriptions: dict[str, Subscription] = field(default_factory=dict[str, Subscription])
 
     def subscribe(self) -> Subscription:
@@ -150,6 +154,7 @@ class PushService:
             return web.Response(status=429, headers={"Retry-After": after})
         if mode is PushMode.SERVER_ERROR:
             return web.Response(status=503)
+        await self.hold.reach(Holding.BEFORE_TAKING)
         topic = request.headers.get("Topic")
         if topic is not None:
             subscription.waiting = [item for item in subscription.waiting if item.topic != topic]
@@ -161,6 +166,7 @@ class PushService:
                 request.headers.get("Urgency"),
             )
         )
+        await self.hold.reach(Holding.AFTER_TAKING)
         await asyncio.sleep(self.answer_after_seconds)
         if mode is PushMode.REPLY_LOST:
             assert request.transport is not None, "the request is being answered"

@@ -18,6 +18,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from snowrail_testkit.emulators.holding import Hold, Holding
+
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of a header
 MAX_TEXT_CHARACTERS = 4_096
 MAX_CALLBACK_BYTES = 64
@@ -53,6 +55,7 @@ class TelegramEmulator:
         sent: messages by id.
         limited: how often it answered 429.
         answer_after_seconds: how long a call that was done waits for its answer.
+        hold: where messages are kept waiting for good.
     """
 
     token: str = "123456:emulated"  # noqa: S105 - of an emulator
@@ -67,6 +70,7 @@ class TelegramEmulator:
     webhook: dict[str, Any] | None = None
     limited: int = 0
     answer_after_seconds: float = 0
+    hold: Hold = field(default_factory=Hold)
     _updates: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     _next_update: int = 1_000
     _next_message: int = 1
@@ -130,7 +134,11 @@ class TelegramEmulator:
         mode = self._take_mode() if is_message else BotMode.NORMAL
         if mode is BotMode.SERVER_ERROR:
             return web.Response(status=502, text="Bad Gateway")
+        if is_message:
+            await self.hold.reach(Holding.BEFORE_TAKING)
         answer = handlers[method](parameters)
+        if is_message:
+            await self.hold.reach(Holding.AFTER_TAKING)
         await asyncio.sleep(self.answer_after_seconds)
         if mode is BotMode.REPLY_LOST:
             assert request.transport is not None, "the request is being answered"

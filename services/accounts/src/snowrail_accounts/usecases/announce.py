@@ -1,5 +1,7 @@
 """Users as the events that other services know them by."""
 
+from uuid import UUID
+
 from snowrail_accounts.domain.people import Account
 from snowrail_events import UserRegisteredV1, UserUpdatedV1
 
@@ -17,8 +19,8 @@ def registered(account: Account) -> UserRegisteredV1:
     )
 
 
-def updated(account: Account) -> UserUpdatedV1:
-    """Return the fact that a user changed."""
+def updated(account: Account, request_id: UUID | None = None) -> UserUpdatedV1:
+    """Return the fact that a user changed, or that a command about them was followed."""
     return UserUpdatedV1(
         user_id=account.user_id,
         handle=account.handle,
@@ -27,4 +29,5 @@ def updated(account: Account) -> UserUpdatedV1:
         kyc_level=account.kyc_level,
         time_zone=account.time_zone,
         changed_at=account.changed_at,
+        request_id=request_id,
     )

@@ -17,15 +17,21 @@ from snowrail_accounts.parts import Parts
 from snowrail_accounts.store import people as store
 from snowrail_accounts.store.sign_in import take
 from snowrail_accounts.usecases.announce import updated
+from snowrail_events import UserRejectedV1, UserSetTimeZoneV1
 from snowrail_kit import audit
 from snowrail_kit.audit import Act
 from snowrail_kit.auth import Identity
+from snowrail_kit.delivery import Delivery
 from snowrail_kit.problems import Problem, not_found
 from snowrail_kit.unit_of_work import Transaction
 
 
 def _refused(error: InvalidChange) -> Problem:
-    return Problem(422, error.code, f"{error.detail[0].upper()}{error.detail[1:]}.")
+    return Problem(422, error.code, _sentence(error))
+
+
+def _sentence(error: InvalidChange) -> str:
+    return f"{error.detail[0].upper()}{error.detail[1:]}."
 
 
 async def change_profile(
@@ -169,13 +175,50 @@ async def _locked_by_administrator(tx: Transaction, identity: Identity, user_id:
     return await _locked(tx, user_id)
 
 
+async def follow_time_zones(deliveries: list[Delivery[UserSetTimeZoneV1]], tx: Transaction, _: Parts) -> None:
+    """Users said in which time zone they live; each command is answered, also where it changes nothing."""
+    for delivery in sorted(deliveries, key=lambda delivery: delivery.event.user_id):
+        event = delivery.event
+        try:
+            check_time_zone(event.time_zone)
+        except InvalidChange as error:
+            _reject(tx, delivery, error.code, _sentence(error))
+            continue
+        account = await store.find_locked(tx.connection, event.user_id)
+        if account is None:
+            _reject(tx, delivery, "not_found", "There is no such user.")
+            continue
+        changed = await _store(tx, account, replace(account, time_zone=event.time_zone))
+        tx.emit(updated(changed, event.request_id), delivery, version=changed.version)
+
+
+def _reject(tx: Transaction, delivery: Delivery[UserSetTimeZoneV1], code: str, detail: str) -> None:
+    event = delivery.event
+    rejected = UserRejectedV1(
+        user_id=event.user_id,
+        request_id=event.request_id,
+        command="set_time_zone",
+        code=code,
+        detail=detail,
+        rejected_at=tx.now,
+    )
+    tx.emit(rejected, delivery)
+
+
 async def _write(tx: Transaction, before: Account, after: Account) -> Account:
     """Write a user, and tell of it when something changed."""
+    changed = await _store(tx, before, after)
+    if changed != before:
+        tx.emit(updated(changed), version=changed.version)
+    return changed
+
+
+async def _store(tx: Transaction, before: Account, after: Account) -> Account:
+    """Write a user when something changed. Returns the user as stored."""
     if after == before:
         return before
     changed = replace(after, version=before.version + 1, changed_at=tx.now)
     await store.update(tx.connection, changed)
-    tx.emit(updated(changed), version=changed.version)
     return changed
 
 

@@ -43,6 +43,7 @@ async def follow(parts: Parts, follower: Follower) -> bool:
     except positions.CursorMoved:
         return True
     metrics.NODE_UP.labels(follower.label).set(1)
+    metrics.CHECKED_AT.labels(follower.label).set(parts.clock.now().timestamp())
     if not follower.node_is_up:
         log.info("a node answers again", chain=follower.config.chain_id)
     follower.node_is_up = True

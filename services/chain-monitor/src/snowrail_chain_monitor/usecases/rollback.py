@@ -11,6 +11,7 @@ from snowrail_chain_monitor.store import positions, transactions
 from snowrail_chain_monitor.store.positions import Cursor, StoredBlock
 from snowrail_chain_monitor.usecases.facts import count, tell
 from snowrail_chain_monitor.usecases.parts import Follower, Parts
+from snowrail_kit.audit import Act
 
 log = structlog.get_logger("chain")
 
@@ -56,6 +57,8 @@ async def freeze(parts: Parts, follower: Follower, cursor: Cursor, reason: str) 
     """Follow a chain no further until somebody has looked: alarm."""
     async with parts.transaction() as tx:
         newly = await positions.freeze(tx, cursor.chain_id, reason)
+        if newly:
+            tx.record(Act("chain-monitor", "chain.frozen", str(cursor.chain_id), {"reason": reason}))
     metrics.FROZEN.labels(follower.label).set(1)
     if newly:
         log.error("chain frozen", chain=cursor.chain_id, tip=cursor.tip and cursor.tip.number, reason=reason)

@@ -1,6 +1,7 @@
 """The card of a payment, from its preview to its end; updated in place."""
 
 import hashlib
+from typing import Any
 
 import orjson
 
@@ -26,6 +27,8 @@ _WALLET_ACTIONS = {
     "cancel": ("Cancel on chain", Style.DANGER),
     "return_expired": ("Take back deposit", Style.PRIMARY),
 }
+_WORD_DIGITS = 64
+"""Of one argument of a contract's function, in hexadecimal."""
 _HANDLING_SECONDS = 2
 """What deciding and sending take, on top of the chain's own time."""
 
@@ -59,7 +62,7 @@ def payment_card(view: IntentView, quotes: Quotes) -> Card:
         progress=standing.progress,
         steps=standing.steps,
         actions=(*wallet_actions(view, quotes), *_other_actions(view, quotes)),
-        notes=_notes(view),
+        notes=_notes(view, quotes),
         version=view.card_version,
     )
 
@@ -167,16 +170,18 @@ def _reason(view: IntentView, payment: PaymentView | None) -> str:
 
 def wallet_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
     """Return the buttons by which the payer's wallet does what a payment needs."""
-    actions: list[Action] = [] if view.next_step is None else [wallet_action(view, view.next_step)]
+    approval = _first_approval(view)
+    step = view.next_step if approval is not view.next_step else None
+    actions: list[Action] = [] if step is None else [wallet_action(view, step)]
     if not view.standing.is_open:
         return tuple(actions)
     under_way = view.payment is not None or view.reason == "funding_confirming"
     if view.status not in UNAUTHORISED or under_way or not view.is_as_offered:
         return tuple(actions)
-    if view.approval is not None and view.next_step is None:
+    if approval is not None:
         token = quotes.token(view.token)
         symbol = "token" if token is None else token.symbol
-        actions.append(transaction_action(f"Approve {symbol}", view.intent_id, view.approval))
+        actions.append(transaction_action(f"Approve {symbol}", view.intent_id, approval))
     style = Style.SECONDARY if actions else Style.PRIMARY
     if view.reason == "funding_partial":
         # the escrow takes no more than the order can spend: the whole amount would be refused
@@ -188,6 +193,31 @@ def wallet_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
         sign = {"kind": "typed_data", "typed_data": document}
         actions.append(Action("Sign", f"/confirm {short_id(view.intent_id)}", style, sign))
     return tuple(actions)
+
+
+def _first_approval(view: IntentView) -> UnsignedTransaction | None:
+    """Return the approval to send before an order is signed, as it was offered last."""
+    if view.status not in UNAUTHORISED:
+        return None
+    if view.next_step is None:
+        return view.approval
+    return view.next_step if view.next_step.purpose == "approve" else None
+
+
+def approved_token(action: Action) -> str | None:
+    """Return the contract of the token that a button lets the escrow move; None for any other button."""
+    transaction: dict[str, Any] = (action.sign or {}).get("transaction") or {}
+    return transaction["to"] if transaction.get("purpose") == "approve" else None
+
+
+def approved_atoms(action: Action) -> int:
+    """Return how many atoms an approval is for: the last argument of its call."""
+    assert action.sign is not None, "an approval is signed"
+    return _approved_atoms(action.sign["transaction"]["data"])
+
+
+def _approved_atoms(data: str) -> int:
+    return int(data[-_WORD_DIGITS:], 16)
 
 
 def wallet_action(view: IntentView, transaction: UnsignedTransaction) -> Action:
@@ -218,7 +248,7 @@ def _other_actions(view: IntentView, quotes: Quotes) -> tuple[Action, ...]:
     return ()
 
 
-def _notes(view: IntentView) -> tuple[str, ...]:
+def _notes(view: IntentView, quotes: Quotes) -> tuple[str, ...]:
     if view.status not in UNAUTHORISED or view.payment is not None:
         return ()
     notes: list[str] = []
@@ -232,8 +262,11 @@ def _notes(view: IntentView) -> tuple[str, ...]:
         notes.append(
             "Your wallet sends the amount to the escrow and pays the fee of that transaction itself."
         )
-    if view.approval is not None:
+    approval = _first_approval(view)
+    if approval is not None:
+        amount = quotes.amount(_approved_atoms(approval.data), view.token)
         notes.append(
-            "Approve first, once: your wallet allows the escrow to take this token and pays that fee."
+            f"Approve first, once: your wallet allows the escrow to take {amount}, which is for all your"
+            " open payments in this token, and pays that fee."
         )
     return tuple(notes)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from snowrail_chat.cards.payment import wallet_actions
+from snowrail_chat.cards.payment import approved_atoms, approved_token, wallet_actions
 from snowrail_chat.cards.plans import plan_status
 from snowrail_chat.domain.cards import Action, Card, Progress, Row, Style
 from snowrail_chat.domain.quotes import Quotes
@@ -61,7 +61,7 @@ def run_card(run: Run, quotes: Quotes) -> Card:
     """Return the card of a run as it stands; updated in place."""
     done = sum(_state(payment, quotes) == _FINAL for payment in run.payments)
     refused = sum(payment.code is not None for payment in run.payments)
-    sign = [action for payment in run.payments for action in _sign_actions(payment, quotes)]
+    sign = _sign_actions(run, quotes)
     left = max(len(sign) - _MAX_SIGN_BUTTONS, 0)
     notes = ["Each payment is signed by your wallet on its own; nothing moves before."] if sign else []
     if left:
@@ -111,11 +111,18 @@ def _row(payment: RunPayment, quotes: Quotes) -> Row:
     return Row(f"Payment {payment.position}", "\n".join(lines))
 
 
-def _sign_actions(payment: RunPayment, quotes: Quotes) -> list[Action]:
-    if payment.view is None:
-        return []
-    return [
-        replace(action, label=f"{action.label} {payment.position}")
-        for action in wallet_actions(payment.view, quotes)
-        if action.sign is not None
-    ]
+def _sign_actions(run: Run, quotes: Quotes) -> list[Action]:
+    """Return what the wallet has to do, one approval of each token ahead: an approval replaces the one before
+    it, and the highest covers all payments."""
+    approvals: dict[str, Action] = {}
+    others: list[Action] = []
+    for payment in run.payments:
+        for action in wallet_actions(payment.view, quotes) if payment.view is not None else ():
+            if action.sign is None:
+                continue
+            token = approved_token(action)
+            if token is None:
+                others.append(replace(action, label=f"{action.label} {payment.position}"))
+            elif token not in approvals or approved_atoms(approvals[token]) < approved_atoms(action):
+                approvals[token] = action
+    return [*approvals.values(), *others]

@@ -42,10 +42,11 @@ def alert_card(card_id: UUID, alert: Alert, quotes: Quotes) -> Card:
     )
 
 
-def preferences_card(card_id: UUID, record: Mapping[str, Any] | None) -> Card:
+def preferences_card(card_id: UUID, record: Mapping[str, Any] | None, time_zone: str) -> Card:
     """Return the card of what a user is told.
 
     Args:
+        time_zone: that of the user's account, by which quiet hours go.
         record: the preferences as `notification.preferences_updated` told them; None before anything was set.
     """
     rows: list[Row] = []
@@ -65,7 +66,7 @@ def preferences_card(card_id: UUID, record: Mapping[str, Any] | None) -> Card:
         ]
         quiet = "never"
         if record["quiet_starts_at"] is not None:
-            quiet = f"{record['quiet_starts_at']} to {record['quiet_ends_at']}, {record['time_zone']}"
+            quiet = f"{record['quiet_starts_at']} to {record['quiet_ends_at']}, {time_zone}"
         rows.append(Row("Quiet hours", quiet))
         notes.append("Critical notifications come in quiet hours, too.")
     return Card(

@@ -4,6 +4,7 @@ from typing import Literal
 
 from snowrail_chat.domain.kinds import Kind
 from snowrail_chat.domain.specs import Argument, Clause, CommandSpec, Option, Question, RateLimit
+from snowrail_events.vocabulary import NotificationChannelName, NotificationType
 
 MESSAGE_LIMIT = RateLimit(50, 60)
 """How many lines a user may send, whatever they are."""
@@ -24,26 +25,8 @@ MISSED: dict[str, Literal["skip", "run_once", "run_all"]] = {
 """What may become of missed payments of a recurring one, by the word that says so."""
 
 ALL = "all"
-NOTIFICATION_TYPES = (
-    "payment_received",
-    "payment_sent",
-    "deposit_confirmed",
-    "withdrawal_ready",
-    "intent_funded",
-    "intent_executed",
-    "intent_delayed",
-    "batch_progress",
-    "batch_complete",
-    "transaction_pending",
-    "transaction_confirmed",
-    "transaction_failed",
-    "low_balance",
-    "price_alert",
-    "security_alert",
-    "weekly_summary",
-)
-NOTIFICATION_CHANNELS = ("in_app", "email", "telegram", "web_push")
-
+_TYPES = tuple(item.value for item in NotificationType)
+_CHANNELS = tuple(item.value for item in NotificationChannelName)
 COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
         name="pay",
@@ -334,8 +317,13 @@ COMMANDS: tuple[CommandSpec, ...] = (
         name="notifications set",
         summary="Turn a type of notification on or off on a channel.",
         arguments=(
-            Argument("type", Kind.CHOICE, "which", choices=(ALL, *NOTIFICATION_TYPES)),
-            Argument("channel", Kind.CHOICE, "where", choices=(ALL, *NOTIFICATION_CHANNELS)),
+            Argument("type", Kind.CHOICE, "which", choices=(ALL, *_TYPES)),
+            Argument(
+                "channel",
+                Kind.CHOICE,
+                "where",
+                choices=(ALL, *_CHANNELS),
+            ),
             Argument("state", Kind.CHOICE, "whether you are told", choices=("on", "off")),
         ),
         examples=("/notifications set payment_received email on", "/notifications set all telegram off"),
@@ -369,7 +357,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     ),
     CommandSpec(
         name="settings zone",
-        summary="Set the time zone in which you read and type times.",
+        summary="Set the time zone of your account: you read and type times in it, quiet hours follow it.",
         arguments=(Argument("zone", Kind.ZONE, "which one"),),
         examples=("/settings zone Europe/Berlin",),
     ),

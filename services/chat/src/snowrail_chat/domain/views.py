@@ -180,7 +180,7 @@ class UserSettings:
     """What holds for a user.
 
     Attributes:
-        time_zone: IANA name; the one of the account where nothing was set here.
+        time_zone: IANA name, that of the account.
         currency: in which amounts are valued; None for the platform's.
     """
 

@@ -92,6 +92,9 @@ class Answered:
     requests: Sequence[UUID] = ()
 
 
+_MOST_SHOWN = 3
+"""How many messages of a channel with one card are kept up to date."""
+
 _INSERT_LINES = """
 INSERT INTO message (message_id, user_id, author, command, text, posted_at, origin, changed_at)
 SELECT message_id, user_id, 'user', command, text, least(posted_at, $7), origin, $7
@@ -127,6 +130,13 @@ SELECT saved.*, before.card_id AS replaced_card_id FROM saved LEFT JOIN before U
 _SHOWING = """
 SELECT DISTINCT ON (card_id) message_id, in_reply_to, user_id, card_id, origin, card_id AS replaced_card_id
 FROM message WHERE card_id = ANY($1::uuid[]) ORDER BY card_id, posted_at DESC
+"""
+
+_SHOWN_IN_CHANNELS = """
+SELECT message_id, in_reply_to, user_id, card_id, origin, card_id AS replaced_card_id FROM (
+    SELECT *, row_number() OVER (PARTITION BY card_id, origin ORDER BY posted_at DESC) AS place
+    FROM message WHERE card_id = ANY($1::uuid[]) AND origin <> 'feed'
+) AS shown WHERE place <= $2
 """
 
 _INSERT_REQUESTS = """
@@ -193,6 +203,14 @@ async def update_cards(tx: Transaction, cards: Sequence[Card]) -> list[StoredRep
     by_id = {card.card_id: card for card in cards}
     await _save_cards(tx, by_id)
     return [_stored(row) for row in await tx.fetch(_SHOWING, list(by_id))]
+
+
+async def shown_in_channels(tx: Transaction, card_ids: Sequence[UUID]) -> list[StoredReply]:
+    """Return the messages of channels other than the feed that show these cards, of many the latest.
+
+    There a card is not replaced by its id: each message is a picture of it.
+    """
+    return [_stored(row) for row in await tx.fetch(_SHOWN_IN_CHANNELS, card_ids, _MOST_SHOWN)]
 
 
 async def _save_cards(tx: Transaction, cards: Mapping[UUID, Card]) -> None:

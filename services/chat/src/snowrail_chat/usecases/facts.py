@@ -279,6 +279,10 @@ async def _show(tx: Transaction, parts: Parts, shown: _Shown) -> None:
     card_causes = {card.card_id: causes[intent_id] for intent_id, card in unasked.items()}
     await replies.update(tx, list(unasked.values()), card_causes)
     await replies.send(tx, answers, reply_causes)
+    shown_again = {reply.card.card_id: reply.card for reply in answers}
+    if shown_again:
+        again_causes = {reply.card.card_id: reply_causes[reply.in_reply_to] for reply in answers}
+        await replies.follow(tx, list(shown_again.values()), again_causes, set(reply_causes))
     await runs.show(tx, {intent_id: causes[intent_id] for intent_id in cards}, book)
 
 

@@ -73,32 +73,55 @@ async def update(tx: Transaction, cards: Sequence[Card], causes: Causes) -> None
     """
     by_id = {card.card_id: card for card in cards}
     for stored in await messages.update_cards(tx, cards):
-        _emit(tx, stored, by_id[stored.card_id], causes.get(stored.card_id))
+        _feed(tx, stored, by_id[stored.card_id], causes.get(stored.card_id))
+    await follow(tx, cards, causes)
+
+
+async def follow(
+    tx: Transaction, cards: Sequence[Card], causes: Causes, besides: Collection[UUID] = ()
+) -> None:
+    """Have channels such as Telegram show the newer cards, also those that were last asked for elsewhere.
+
+    Args:
+        causes: by card, what led to the change.
+        besides: lines whose answers have gone to their channel anyway.
+    """
+    by_id = {card.card_id: card for card in cards}
+    for stored in await messages.shown_in_channels(tx, list(by_id)):
+        if stored.in_reply_to not in besides:
+            _tell_channel(tx, stored, by_id[stored.card_id], causes.get(stored.card_id))
 
 
 def _emit(tx: Transaction, stored: StoredReply, card: Card, cause: Delivery[Any] | None) -> None:
-    message_id, text, wire = stored.message_id, card.text, card.wire
     if stored.origin != FEED_ORIGIN:
-        answered = ChatAnsweredV1(
-            message_id=message_id,
-            in_reply_to=stored.in_reply_to,
-            user_id=stored.user_id,
-            origin=stored.origin,
-            card=wire,
-            text=text[:_MAX_TEXT_CHARACTERS],
-            answered_at=tx.now,
-        )
-        tx.emit(answered, cause)
+        _tell_channel(tx, stored, card, cause)
+    _feed(tx, stored, card, cause)
+
+
+def _tell_channel(tx: Transaction, stored: StoredReply, card: Card, cause: Delivery[Any] | None) -> None:
+    answered = ChatAnsweredV1(
+        message_id=stored.message_id,
+        in_reply_to=stored.in_reply_to,
+        user_id=stored.user_id,
+        origin=stored.origin,
+        card=card.wire,
+        text=card.text[:_MAX_TEXT_CHARACTERS],
+        answered_at=tx.now,
+    )
+    tx.emit(answered, cause)
+
+
+def _feed(tx: Transaction, stored: StoredReply, card: Card, cause: Delivery[Any] | None) -> None:
     event = FeedEventV1(
         user_id=stored.user_id,
         event_id=tx.ids.new(),
         name="chat:message",
         data={
-            "message_id": str(message_id),
+            "message_id": str(stored.message_id),
             "in_reply_to": str(stored.in_reply_to),
             "replaces": None if stored.replaced_card_id is None else str(stored.replaced_card_id),
-            "card": wire,
-            "text": text,
+            "card": card.wire,
+            "text": card.text,
         },
         occurred_at=tx.now,
     )

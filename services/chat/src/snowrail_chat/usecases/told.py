@@ -5,12 +5,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from snowrail_chat.cards.answers import refusal_card, with_remark
+from snowrail_chat.cards.settings import settings_card
 from snowrail_chat.cards.told import alert_card, device_card, preferences_card
 from snowrail_chat.domain.cards import Card
 from snowrail_chat.domain.quotes import Quotes
 from snowrail_chat.domain.views import Alert
 from snowrail_chat.parts import Parts
-from snowrail_chat.store import messages, told
+from snowrail_chat.store import messages, settings, told
 from snowrail_chat.store.messages import Answered, Reply
 from snowrail_chat.usecases import replies
 from snowrail_events import (
@@ -18,18 +19,30 @@ from snowrail_events import (
     DeviceDecidedV1,
     NotificationPreferencesUpdatedV1,
     NotificationRejectedV1,
+    UserRejectedV1,
+    UserUpdatedV1,
 )
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.ids import derived_id
 from snowrail_kit.unit_of_work import Transaction
 
-E = TypeVar("E", AlertUpdatedV1, NotificationPreferencesUpdatedV1, NotificationRejectedV1, DeviceDecidedV1)
+E = TypeVar(
+    "E",
+    bound=AlertUpdatedV1
+    | NotificationPreferencesUpdatedV1
+    | NotificationRejectedV1
+    | DeviceDecidedV1
+    | UserUpdatedV1
+    | UserRejectedV1,
+)
+R = TypeVar("R", bound=NotificationRejectedV1 | UserRejectedV1)
 
 _REFUSED = {
     "alert_create": "The alert was not set.",
     "alert_delete": "The alert was not forgotten.",
     "set_preference": "Nothing was changed.",
     "set_quiet_hours": "Your quiet hours were not changed.",
+    "set_time_zone": "Your time zone was not set.",
 }
 
 
@@ -58,18 +71,30 @@ async def record_preferences(
         newest[delivery.event.user_id] = delivery.event
     await told.save_preferences(tx, list(newest.values()))
 
-    def card(card_id: UUID, event: NotificationPreferencesUpdatedV1, _: Quotes) -> Card:
-        return preferences_card(card_id, event.model_dump(mode="json"))
+    def card(card_id: UUID, event: NotificationPreferencesUpdatedV1, quotes: Quotes) -> Card:
+        return preferences_card(card_id, event.model_dump(mode="json"), quotes.zone.key)
 
     await _answer(deliveries, tx, parts, card)
 
 
-async def record_rejected(
-    deliveries: list[Delivery[NotificationRejectedV1]], tx: Transaction, parts: Parts
-) -> None:
+async def answer_updated(deliveries: list[Delivery[UserUpdatedV1]], tx: Transaction, parts: Parts) -> None:
+    """Answer the lines that changed the accounts of their users, once what they changed is known here."""
+    asked = [delivery for delivery in deliveries if delivery.event.request_id is not None]
+    if not asked:
+        return
+    held = await settings.load(tx, {delivery.event.user_id for delivery in asked})
+
+    def card(card_id: UUID, event: UserUpdatedV1, _: Quotes) -> Card:
+        usual = parts.settings.display_currency
+        return settings_card(card_id, "Time zone set", held[event.user_id], usual, tx.now)
+
+    await _answer(asked, tx, parts, card)
+
+
+async def record_rejected(deliveries: list[Delivery[R]], tx: Transaction, parts: Parts) -> None:
     """Tell users why a request was refused."""
 
-    def card(card_id: UUID, event: NotificationRejectedV1, _: Quotes) -> Card:
+    def card(card_id: UUID, event: R, _: Quotes) -> Card:
         title = _REFUSED.get(event.command, "Nothing was changed.")
         return refusal_card(card_id, title, event.code, event.detail)
 

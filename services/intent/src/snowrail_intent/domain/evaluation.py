@@ -44,6 +44,8 @@ class Inputs:
         allowance: atoms of it that the escrow may move; None when unknown.
         gas_price: wei; None when unknown.
         in_flight: atoms that the wallet's payments in flight will still take.
+        obligations: atoms that all open intents take from the wallet, unsigned ones included; looked up only
+            where the allowance does not suffice.
         is_stale: whether the wallet paid in a block after the one it was read at.
         price: of the token that the intent's condition names; None when unknown.
         exceeded: code of the limit of the payer that a payment today would exceed.
@@ -54,6 +56,7 @@ class Inputs:
     allowance: int | None = None
     gas_price: int | None = None
     in_flight: int = 0
+    obligations: int = 0
     is_stale: bool = False
     price: SeenPrice | None = None
     exceeded: str | None = None
@@ -156,8 +159,9 @@ def _judge(intent: Intent, inputs: Inputs, pace: Pace) -> Verdict:
 def _uncovered(intent: Intent, inputs: Inputs, pace: Pace, missing: Shortfall) -> Verdict:
     approval_amount = intent.approval_amount
     if missing.event is IntentEvent.APPROVAL_MISSING:
+        own = intent.taken_from_wallet * intent.slots_left
         approval_amount = approval_needed(
-            intent.order, missing.available, inputs.in_flight, executions=intent.slots_left
+            intent.order, missing.available, inputs.in_flight, max(inputs.obligations, own)
         )
     is_near = pace.warns_at(intent) <= inputs.now < pace.ready_at(intent)
     is_new = is_near and intent.not_before is not None and intent.warned_slot != intent.slot

@@ -4,7 +4,8 @@ The rule: every occurrence of an intent is checked and counted on the UTC day on
 
 - When an intent is made, its first occurrence is checked against the day and the month it is scheduled for,
   and counted there at once, so that nobody schedules more for one day than may be paid on it. A series is
-  refused at once if its own occurrences of one day or month exceed what the level allows.
+  refused at once if its own occurrences of one day or month exceed what the level allows. An edit that moves
+  it to another day is checked in the same way.
 - When an occurrence falls due on another day than it is counted on, or was not counted yet, it is checked
   against that day and month under the limits of that moment, and counted there instead; what exceeds them
   waits, and says so.
@@ -14,7 +15,7 @@ The network fees that the platform pays are limited in the same way, per user an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from uuid import UUID
@@ -57,6 +58,15 @@ class Spent:
     amount: int = 0
     gas: int = 0
     month_amount: int = 0
+
+    def without(self, amount: int, counted_on: date | None, day: date) -> "Spent":
+        """Return what other payments take, for one of this amount that moves to `day` from another day.
+
+        In a month in which it is counted already, it does not count beside itself.
+        """
+        if counted_on is None or counted_on.replace(day=1) != day.replace(day=1):
+            return self
+        return replace(self, month_amount=self.month_amount - amount)
 
 
 class Exceeded(StrEnum):

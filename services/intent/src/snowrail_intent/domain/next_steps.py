@@ -42,7 +42,7 @@ def way_back(intent: Intent, now: datetime) -> UnsignedTransaction | None:
 
 def next_step(intent: Intent, now: datetime) -> UnsignedTransaction | None:
     """Return what the payer may send next, given where the intent is."""
-    if intent.status is Status.AWAITING_APPROVAL:
+    if intent.status in (Status.AWAITING_APPROVAL, Status.AWAITING_AUTHORISATION):
         return approval_of(intent)
     if intent.status is Status.AWAITING_FUNDS and intent.is_native:
         return _top_up_of(intent)

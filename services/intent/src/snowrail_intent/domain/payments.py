@@ -1,5 +1,6 @@
 """Occurrences of an intent, and what the payment of one means for the intent."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -107,14 +108,30 @@ def _occurrence(intent: Intent, slot: Slot, status: OccurrenceStatus, step: str,
 
 def apply_payment(
     intent: Intent, occurrence: Occurrence, fact: PaymentFact, now: datetime
-) -> tuple[Intent, Occurrence] | None:
-    """Return intent and occurrence after a payment fact, or None when it says nothing new.
+) -> list[tuple[Intent, Occurrence]]:
+    """Return intent and occurrence after each step that a payment fact means; none when it says nothing new.
 
     The occurrence always keeps what was said last. The intent follows where its state machine allows: a
-    payment that was cancelled and paid in a race ends as the chain took it.
+    payment that was cancelled and paid in a race ends as the chain took it. An end that contradicts the one
+    that is known was preceded by the payment being re-opened, whether that was heard of or not.
     """
     if fact.version <= occurrence.version:
-        return None
+        return []
+    steps: list[tuple[Intent, Occurrence]] = []
+    if fact.status is not OccurrenceStatus.PAYING and occurrence.status not in (
+        OccurrenceStatus.PAYING,
+        fact.status,
+    ):
+        reopening = replace(fact, status=OccurrenceStatus.PAYING, step=REOPENED)
+        intent, occurrence = _apply(intent, occurrence, reopening, now)
+        steps.append((intent, occurrence))
+    steps.append(_apply(intent, occurrence, fact, now))
+    return steps
+
+
+def _apply(
+    intent: Intent, occurrence: Occurrence, fact: PaymentFact, now: datetime
+) -> tuple[Intent, Occurrence]:
     known = replace(
         occurrence,
         status=fact.status,
@@ -125,13 +142,42 @@ def apply_payment(
     )
     if intent.status is Status.DUE and fact.occurrence != intent.next_occurrence:
         return intent, known  # another occurrence is in flight: only the payment of that one moves the intent
-    event, reason, paid = _meaning(intent, fact)
+    event, reason, paid = _meaning(intent, occurrence, fact)
     if event is not None and allows(intent.state, event):
         changes = _changes(intent, occurrence, fact, now)
         return intent.after(now, event, reason=reason, next_occurrence=paid, **changes), known
     if event is None and intent.status is Status.DUE and reason != intent.reason:
         return intent.changed(now, reason=reason), known
     return intent, known
+
+
+def align(intent: Intent, paying: Collection[Occurrence], paid: int, now: datetime) -> Intent:
+    """Return a series as all its occurrences have it, after payments of some of them were heard of.
+
+    A rollback re-opens several payments at once, or an earlier one beside one in flight. While any of them
+    is under way the series pays nothing else, and what it pays next has the number the escrow waits for.
+
+    Args:
+        intent: a series, as the news have left it.
+        paying: its occurrences whose payments are under way.
+        paid: how many of its occurrences are paid.
+        now: the time of the change.
+    """
+    if not paying:
+        is_behind = intent.status is not Status.DUE and intent.next_occurrence != paid
+        return intent.changed(now, next_occurrence=paid) if is_behind else intent
+    if intent.status is Status.DUE:
+        return intent
+    earliest = min(paying, key=lambda occurrence: occurrence.occurrence)
+    if not allows(intent.state, IntentEvent.REOPENED):
+        return intent
+    return intent.after(
+        now,
+        IntentEvent.REOPENED,
+        reason=REOPENED,
+        next_occurrence=earliest.occurrence,
+        counted_on=earliest.due_at.date(),
+    )
 
 
 def _changes(intent: Intent, occurrence: Occurrence, fact: PaymentFact, now: datetime) -> dict[str, Any]:
@@ -146,7 +192,9 @@ def _changes(intent: Intent, occurrence: Occurrence, fact: PaymentFact, now: dat
     }
 
 
-def _meaning(intent: Intent, fact: PaymentFact) -> tuple[IntentEvent | None, str | None, int]:
+def _meaning(
+    intent: Intent, occurrence: Occurrence, fact: PaymentFact
+) -> tuple[IntentEvent | None, str | None, int]:
     """Return what happens to the intent, why, and how many of its occurrences are then paid."""
     if fact.status is OccurrenceStatus.SUCCEEDED:
         paid = fact.occurrence + 1
@@ -161,7 +209,7 @@ def _meaning(intent: Intent, fact: PaymentFact) -> tuple[IntentEvent | None, str
         return _failed(intent), FRAUD_BLOCKED, paid
     if fact.status is OccurrenceStatus.CANCELLED:
         return IntentEvent.PAYMENT_CANCELLED, _CANCELLED, paid
-    if paid > fact.occurrence:
+    if occurrence.status is not OccurrenceStatus.PAYING:
         return IntentEvent.REOPENED, REOPENED, fact.occurrence
     return None, {"review": IN_REVIEW, "unknown": OUTCOME_UNKNOWN}.get(fact.step), paid
 

@@ -84,6 +84,8 @@ class Circumstances:
         balance: atoms of the token in the payer's wallet.
         allowance: atoms the escrow may move; 0 for the native coin.
         promised: atoms that the payer's other authorised intents will take from the wallet.
+        obligations: atoms that all open intents before this one take from it, unsigned ones included; looked
+            up only where the allowance does not suffice.
         gas_price: wei.
         gas: estimated gas of the execution.
         is_repeated: whether the same payment was asked for within the duplicate window.
@@ -102,6 +104,7 @@ class Circumstances:
     balance: int
     allowance: int
     promised: int
+    obligations: int
     gas_price: int
     gas: int
     is_repeated: bool
@@ -301,7 +304,12 @@ def create_intent(
         deposit=0,
         executed=0,
         chain_cancelled=False,
-        approval_amount=approval_needed(order, seen.allowance, seen.promised, order.max_executions),
+        approval_amount=approval_needed(
+            order,
+            seen.allowance,
+            seen.promised,
+            seen.obligations + (order.amount + order.max_fee) * order.max_executions,
+        ),
         next_occurrence=0,
         recurrence=request.recurrence,
         condition=request.condition,
@@ -325,14 +333,21 @@ def create_intent(
     return pace.scheduled(draft, seen.now)
 
 
-def approval_needed(order: Order, allowance: int, promised: int, executions: int = 1) -> int:
+def approval_needed(order: Order, allowance: int, promised: int, obligations: int) -> int:
     """Return the allowance in atoms to ask for, or 0 when the next execution is covered.
 
-    One approval is for all executions that remain; what other orders rely on stays granted.
+    An approval replaces what was allowed before: it is for all that open intents take from the wallet, and
+    for nothing else.
+
+    Args:
+        order: what is to be covered.
+        allowance: atoms that the escrow may move now.
+        promised: atoms of it that other authorised intents rely on.
+        obligations: atoms that all open intents take from the wallet, this order's executions included.
     """
     if int(order.token, 16) == 0 or allowance - promised >= order.amount + order.max_fee:
         return 0
-    return max(allowance, promised) + (order.amount + order.max_fee) * executions
+    return max(obligations, promised + order.amount + order.max_fee)
 
 
 def is_same_request(request: CreateRequest, intent: Intent) -> bool:

@@ -55,7 +55,7 @@ class IntentEvent(StrEnum):
     PAYMENT_FAILED = "payment_failed"
     PAYMENT_CANCELLED = "payment_cancelled"
     REOPENED = "reopened"
-    """The transaction of a final payment left the chain."""
+    """The transaction that ended a payment left the chain."""
     CANCELLED = "cancelled"
     """The payer asked us to stop; nothing is on chain yet."""
     CANCELLED_ON_CHAIN = "cancelled_on_chain"
@@ -127,6 +127,9 @@ _NEXT: dict[Status, dict[IntentEvent, Status]] = {
         **_STOPS,
         IntentEvent.EDITED: Status.AWAITING_AUTHORISATION,
         IntentEvent.AUTHORISED: Status.ARMED,
+        # the deposit of a series left the chain after some of it was paid
+        IntentEvent.SERIES_ENDED: Status.COMPLETED,
+        IntentEvent.REOPENED: Status.DUE,
     },
     Status.AWAITING_FUNDS: {
         **_AUTHORISED,
@@ -175,7 +178,11 @@ _NEXT: dict[Status, dict[IntentEvent, Status]] = {
         IntentEvent.PAYMENT_CANCELLED: Status.CANCELLED,
     },
     Status.EXPIRED: _chain_facts(Status.EXPIRED),
-    Status.FAILED: {**_chain_facts(Status.FAILED), IntentEvent.ALL_PAID: Status.COMPLETED},
+    Status.FAILED: {
+        **_chain_facts(Status.FAILED),
+        IntentEvent.ALL_PAID: Status.COMPLETED,
+        IntentEvent.REOPENED: Status.DUE,
+    },
 }
 
 

@@ -61,14 +61,14 @@ async def find_by_intent(connection: Connection, intent_id: UUID, limit: int) ->
     return [_to_occurrence(row) for row in reversed(rows)]
 
 
-async def count_paid(connection: Connection, intent_ids: Iterable[UUID]) -> dict[UUID, int]:
-    """Return how many occurrences of each intent are paid."""
+async def find_standing(connection: Connection, intent_ids: Iterable[UUID]) -> list[Occurrence]:
+    """Return the occurrences of intents that are paid, or whose payments are under way."""
     rows = await connection.fetch(
-        "SELECT intent_id, count(*) AS paid FROM occurrence"
-        " WHERE intent_id = ANY($1::uuid[]) AND status = 'succeeded' GROUP BY intent_id",
+        f"SELECT {_COLUMNS} FROM occurrence"
+        " WHERE intent_id = ANY($1::uuid[]) AND status IN ('paying', 'succeeded')",
         list(intent_ids),
     )
-    return {row["intent_id"]: row["paid"] for row in rows}
+    return [_to_occurrence(row) for row in rows]
 
 
 async def insert(connection: Connection, occurrences: Sequence[Occurrence]) -> None:

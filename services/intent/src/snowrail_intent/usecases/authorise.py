@@ -12,6 +12,7 @@ from snowrail_intent.domain.states import IntentEvent
 from snowrail_intent.parts import Parts
 from snowrail_intent.store import intents as intent_store
 from snowrail_intent.usecases import outgoing
+from snowrail_intent.usecases.acts import act
 from snowrail_intent.usecases.create import ChainUnread
 from snowrail_intent.usecases.readings import read_for_intents
 from snowrail_intent.usecases.work import Work
@@ -83,6 +84,8 @@ async def authorise_all(
         armed = intent.after(tx.now, IntentEvent.AUTHORISED, signature=signature)
         work.put(armed, cause)
         work.answer(intent.intent_id, request_id)
-        outcomes.append(work.judge(armed, work.inputs_of(armed, reading)))
+        authorised = work.judge(armed, work.inputs_of(armed, reading))
+        tx.record(act("authorised", authorised, signature=f"0x{signature.hex()}"))
+        outcomes.append(authorised)
     await work.write()
     return outcomes

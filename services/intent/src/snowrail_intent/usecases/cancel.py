@@ -11,6 +11,7 @@ from snowrail_intent.domain.refusals import NOT_FOUND, Refusal
 from snowrail_intent.domain.states import STOPPABLE, IntentEvent, Status
 from snowrail_intent.parts import Parts
 from snowrail_intent.usecases import outgoing
+from snowrail_intent.usecases.acts import act
 from snowrail_intent.usecases.work import Work
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
@@ -72,6 +73,7 @@ async def cancel_all(
         else:
             outcomes.append(_ENDED[intent.status])
             continue
+        tx.record(act("cancelled", following, on_chain_only=step is not None))
         outcomes.append(work.put(following, cause))
         work.answer(intent_id, request_id, step)
     await work.write()

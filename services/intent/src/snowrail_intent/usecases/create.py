@@ -1,7 +1,7 @@
 """Creating intents: outside reads first, then one transaction for the whole batch."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -23,15 +23,22 @@ from snowrail_intent.domain.requests import (
     create_intent,
     is_same_request,
 )
+from snowrail_intent.domain.states import Status
 from snowrail_intent.domain.terms import condition_of, recurrence_of
 from snowrail_intent.parts import Parts
 from snowrail_intent.store import intents as intent_store
 from snowrail_intent.store import projections
 from snowrail_intent.store import wallets as wallet_store
 from snowrail_intent.usecases import outgoing
+from snowrail_intent.usecases.acts import act
 from snowrail_intent.usecases.readings import as_read, read_wallets
+from snowrail_intent.usecases.work import Work
+from snowrail_kit.audit import Act
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
+
+_MOST_RAISED = 100
+"""How many older intents offer a higher approval at once; of more, the newest."""
 
 ID_TAKEN = Refusal("intent_exists", "This id names another payment already; use a new one.")
 
@@ -163,11 +170,14 @@ class _Seen:
     paid_recipients: dict[UUID, set[str]]
     budget: Budget
     promised: dict[PayingWallet, int] = field(default_factory=dict[PayingWallet, int])
+    obligations: dict[PayingWallet, int] = field(default_factory=dict[PayingWallet, int])
     paid_blocks: dict[PayingWallet, int] = field(default_factory=dict[PayingWallet, int])
 
     def add(self, request: CreateRequest, intent: Intent) -> None:
         """Count an intent that the batch creates."""
         self.existing[intent.intent_id] = intent
+        taken = intent.taken_from_wallet * intent.slots_left
+        self.obligations[intent.wallet] = self.obligations.get(intent.wallet, 0) + taken
         self.recent_terms.add(request.terms_key)
         assert intent.counted_on is not None, "a new intent is counted"
         self.budget.add(
@@ -202,11 +212,53 @@ async def create_all(
             created.append((request, outcome))
             causes_of_created.append(cause)
         outcomes.append(outcome)
+    approving = {intent.wallet for _, intent in created if intent.approval_amount}
+    await _raise_approvals(approving, seen, tx, parts)
+    created = [(request, _with_whole_approval(intent, seen)) for request, intent in created]
     if created:
         await _store(created, tx)
     for (_, intent), cause in zip(created, causes_of_created, strict=True):
         tx.emit(outgoing.created(intent), cause, version=intent.version, traceparent=intent.traceparent)
-    return outcomes
+        tx.record(_act(intent))
+    final = {intent.intent_id: intent for _, intent in created}
+    return [final.get(item.intent_id, item) if isinstance(item, Intent) else item for item in outcomes]
+
+
+def _with_whole_approval(intent: Intent, seen: _Seen) -> Intent:
+    """Return a new intent with an approval, where it offers one, that covers what came after it, too."""
+    if not intent.approval_amount:
+        return intent
+    return replace(intent, approval_amount=seen.obligations[intent.wallet])
+
+
+async def _raise_approvals(wallets: set[PayingWallet], seen: _Seen, tx: Transaction, parts: Parts) -> None:
+    """Have the unsigned intents of wallets offer the approval that covers the new ones of the batch as well.
+
+    Whichever card's approval the payer sends last, it suffices for all. An intent that somebody holds is
+    being signed or cancelled: it is judged anew.
+    """
+    if not wallets:
+        return
+    lacking = await wallet_store.find_lacking_approval(tx.connection, sorted(wallets), _MOST_RAISED)
+    work = Work(tx, parts)
+    await work.lock_free(lacking)
+    for intent in list(work.intents.values()):
+        whole = seen.obligations[intent.wallet]
+        if intent.status is Status.AWAITING_AUTHORISATION and intent.approval_amount not in (0, whole):
+            work.put(intent.changed(tx.now, approval_amount=whole))
+    await work.write()
+
+
+def _act(intent: Intent) -> Act:
+    return act(
+        "created",
+        intent,
+        payer=intent.order.payer,
+        recipient=intent.order.recipient,
+        token=intent.token,
+        amount=str(intent.order.amount),
+        occurrences=intent.slots,
+    )
 
 
 async def _look(
@@ -236,6 +288,7 @@ async def _look_at_wallets(
     seen: _Seen, requests: Sequence[CreateRequest], tx: Transaction, parts: Parts, readings: Readings
 ) -> None:
     blocks: dict[PayingWallet, int] = {}
+    most_asked: dict[PayingWallet, int] = {}
     for request in requests:
         found = find_token(request.token, parts)
         if isinstance(found, Refusal) or found[1].is_native:
@@ -243,10 +296,25 @@ async def _look_at_wallets(
         chain, token = found
         reading = readings.of(chain.chain_id)
         if reading is not None:
-            blocks[PayingWallet(chain.chain_id, request.payer, token.address)] = reading.block_number
-    if blocks:
-        seen.promised = await wallet_store.fetch_promised(tx.connection, blocks)
-        seen.paid_blocks = await wallet_store.find_paid_blocks(tx.connection, blocks)
+            wallet = PayingWallet(chain.chain_id, request.payer, token.address)
+            blocks[wallet] = reading.block_number
+            most_asked[wallet] = max(most_asked.get(wallet, 0), request.amount)
+    if not blocks:
+        return
+    seen.promised = await wallet_store.fetch_promised(tx.connection, blocks)
+    seen.paid_blocks = await wallet_store.find_paid_blocks(tx.connection, blocks)
+    lacking = {
+        wallet: blocks[wallet]
+        for wallet, most in most_asked.items()
+        if _allowance_of(wallet, readings) - seen.promised.get(wallet, 0) < most
+    }
+    if lacking:
+        seen.obligations = await wallet_store.fetch_obligations(tx.connection, lacking)
+
+
+def _allowance_of(wallet: PayingWallet, readings: Readings) -> int:
+    reading = readings.of(wallet.chain_id)
+    return reading.allowances.get(as_read(wallet), 0) if reading else 0
 
 
 def _judge(
@@ -273,6 +341,7 @@ def _judge(
         balance=reading.balances.get(as_read(wallet), 0),
         allowance=reading.allowances.get(as_read(wallet), 0),
         promised=seen.promised.get(wallet, 0),
+        obligations=seen.obligations.get(wallet, 0),
         gas_price=reading.gas_price,
         gas=parts.gas_of(token),
         is_repeated=request.terms_key in seen.recent_terms,

@@ -6,12 +6,15 @@ from uuid import UUID
 
 from snowrail_chain.eip712 import InvalidOrder, order_hash, validate_order
 from snowrail_intent.domain.intents import Intent
+from snowrail_intent.domain.limits import Payments, check_limits
 from snowrail_intent.domain.orders import order_salt
 from snowrail_intent.domain.refusals import NOT_FOUND, Refusal
 from snowrail_intent.domain.states import IntentEvent, allows
 from snowrail_intent.parts import Parts
 from snowrail_intent.store import facts as fact_store
 from snowrail_intent.store import intents as intent_store
+from snowrail_intent.store import projections
+from snowrail_intent.usecases.acts import act
 from snowrail_intent.usecases.work import Work
 from snowrail_kit.unit_of_work import Transaction
 
@@ -67,11 +70,36 @@ async def edit(intent_id: UUID, user_id: UUID, edit: Edit, tx: Transaction, part
         reordered = _reorder(following, edit, tx.now, parts)
         if isinstance(reordered, Refusal):
             return reordered
+        exceeded = await _check_day(intent, reordered, tx, parts)
+        if exceeded is not None:
+            return exceeded
         following = reordered
         await intent_store.insert_orders(tx.connection, [following])
     following = work.put(following)
+    tx.record(act("edited", following, revision=following.revision))
     await work.write()
     return following
+
+
+async def _check_day(intent: Intent, following: Intent, tx: Transaction, parts: Parts) -> Refusal | None:
+    """Return why the day that a payment moves to has no room for it, or None when it has."""
+    day = following.counted_on
+    if day is None or day == intent.counted_on:
+        return None
+    accounts = await projections.lock_users(tx.connection, [intent.user_id])
+    budget = await projections.fetch_budget(tx.connection, [intent.user_id], [day])
+    spent = budget.spent(intent.user_id, day, intent.token)
+    _, token = parts.chains.token(intent.token)
+    return check_limits(
+        parts.limits.get(accounts[intent.user_id].kyc_level),
+        intent.token,
+        token.symbol,
+        token.decimals,
+        Payments(intent.order.amount, intent.estimated_gas),
+        spent.without(intent.order.amount, intent.counted_on, day),
+        day,
+        tx.now.date(),
+    )
 
 
 def _reorder(intent: Intent, edit: Edit, now: datetime, parts: Parts) -> Intent | Refusal:

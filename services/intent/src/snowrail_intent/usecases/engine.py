@@ -1,7 +1,10 @@
 """The engine: bounded passes over intents whose next look is due, every evaluation recorded."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+
+import structlog
 
 from snowrail_intent.clients import Readings
 from snowrail_intent.domain.evaluation import CHAIN_UNAVAILABLE, Inputs, record
@@ -15,8 +18,14 @@ from snowrail_intent.store import occurrences as occurrence_store
 from snowrail_intent.store import projections
 from snowrail_intent.usecases.readings import read_for_intents
 from snowrail_intent.usecases.work import Work
+from snowrail_kit.database import TRANSIENT_ERRORS
+from snowrail_kit.telemetry import TASK_FAILURES
 from snowrail_kit.unit_of_work import Transaction
 
+log = structlog.get_logger("engine")
+
+EVALUATE = "evaluate"
+"""Name of the engine's task."""
 _PRUNE_ROWS = 10_000
 
 
@@ -28,6 +37,30 @@ async def evaluate_due(parts: Parts) -> bool:
     if not candidates:
         return False
     readings = await read_for_intents(_to_read(candidates, parts), parts)
+    await _evaluate_apart(candidates, readings, parts)
+    return len(candidates) == limit
+
+
+async def _evaluate_apart(candidates: Sequence[Intent], readings: Readings, parts: Parts) -> None:
+    """Look at intents; one at which that fails unexpectedly holds up no other, and is looked at later."""
+    try:
+        await _evaluate(candidates, readings, parts)
+    except TRANSIENT_ERRORS:
+        raise
+    except Exception as error:  # what the rules did not foresee: find the intent that causes it
+        if len(candidates) > 1:
+            middle = len(candidates) // 2
+            await _evaluate_apart(candidates[:middle], readings, parts)
+            await _evaluate_apart(candidates[middle:], readings, parts)
+            return
+        TASK_FAILURES.labels(EVALUATE).inc()
+        log.error("intent not evaluated", intent_id=str(candidates[0].intent_id), exc_info=error)
+        later = parts.clock.now() + timedelta(seconds=parts.settings.check_last_seconds)
+        async with parts.database.connection() as connection:
+            await intent_store.delay_check(connection, [replace(candidates[0], next_check_at=later)])
+
+
+async def _evaluate(candidates: Sequence[Intent], readings: Readings, parts: Parts) -> None:
     async with parts.transaction() as tx:
         work = Work(tx, parts)
         await work.lock_free(intent.intent_id for intent in candidates)
@@ -40,7 +73,6 @@ async def evaluate_due(parts: Parts) -> bool:
             if intent.status is not Status.DUE:
                 _look_at(intent, readings, work)
         await work.write()
-    return len(candidates) == limit
 
 
 def _to_read(candidates: Sequence[Intent], parts: Parts) -> list[Intent]:

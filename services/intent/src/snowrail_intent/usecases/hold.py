@@ -10,6 +10,7 @@ from snowrail_intent.domain.refusals import NOT_FOUND, Refusal
 from snowrail_intent.domain.states import PAUSABLE, WAITING, IntentEvent, Status, allows
 from snowrail_intent.parts import Parts
 from snowrail_intent.usecases import outgoing
+from snowrail_intent.usecases.acts import act
 from snowrail_intent.usecases.work import Work
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
@@ -70,6 +71,7 @@ async def hold_all(
             if following.status in WAITING:
                 following = replace(following, waiting_since=tx.now)
             intent = work.put(following)
+            tx.record(act("paused" if paused else "resumed", intent))
         elif intent.status not in PAUSABLE:
             outcomes.append(_not_pausable(intent))
             continue

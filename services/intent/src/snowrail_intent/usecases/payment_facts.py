@@ -1,6 +1,7 @@
 """What becomes of the payments of due occurrences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from snowrail_chain.config import parse_token_id
 from snowrail_events import (
@@ -11,7 +12,13 @@ from snowrail_events import (
     PaymentUpdatedV1,
 )
 from snowrail_intent.domain.intents import PayingWallet
-from snowrail_intent.domain.payments import OccurrenceStatus, PaymentFact, apply_payment
+from snowrail_intent.domain.payments import (
+    Occurrence,
+    OccurrenceStatus,
+    PaymentFact,
+    align,
+    apply_payment,
+)
 from snowrail_intent.domain.states import Status
 from snowrail_intent.parts import Parts
 from snowrail_intent.store import intents as intent_store
@@ -42,14 +49,12 @@ async def record_success(
     facts = [
         _fact(item.event, OccurrenceStatus.SUCCEEDED, "succeeded", item.event.tx_hash) for item in deliveries
     ]
-    await _record(facts, tx, parts)
     blocks = [
         (PayingWallet(token.chain_id, item.event.payer, token.address), item.event.block_number)
         for item in deliveries
         if not (token := parse_token_id(item.event.token)).is_native
     ]
-    if blocks:
-        await wallet_store.raise_paid_blocks(tx.connection, blocks)
+    await _record(facts, tx, parts, blocks)
     paid = [(item.event.user_id, item.event.recipient) for item in deliveries]
     await projections.add_paid_recipients(tx.connection, paid, tx.now)
 
@@ -88,50 +93,73 @@ def _fact(event: PaymentEvent, status: OccurrenceStatus, step: str, tx_hash: str
     )
 
 
-async def _record(facts: Sequence[PaymentFact], tx: Transaction, parts: Parts) -> None:
+async def _record(
+    facts: Sequence[PaymentFact],
+    tx: Transaction,
+    parts: Parts,
+    paid_blocks: Sequence[tuple[PayingWallet, int]] = (),
+) -> None:
     """Apply facts to the occurrences they are about. What no intent of ours asked for is not ours."""
     work = Work(tx, parts)
     await work.lock({fact.intent_id for fact in facts})
+    if paid_blocks:
+        await wallet_store.raise_paid_blocks(tx.connection, paid_blocks)
     occurrences = await occurrence_store.find_by_payment(tx.connection, {fact.payment_id for fact in facts})
-    released: set[PayingWallet] = set()
+    before = dict(work.intents)
+    heard: dict[UUID, Occurrence] = {}
+    reopened: set[PayingWallet] = set()
     for fact in facts:
         occurrence = occurrences.get(fact.payment_id)
         if occurrence is None or occurrence.intent_id != fact.intent_id:
             continue
         intent = work.intents[occurrence.intent_id]
-        applied = apply_payment(intent, occurrence, fact, tx.now)
-        if applied is None:
+        steps = apply_payment(intent, occurrence, fact, tx.now)
+        if not steps:
             continue
-        following, occurrences[fact.payment_id] = applied
+        occurrences[fact.payment_id] = steps[-1][1]
+        if _was_undone(occurrence, fact) and not intent.is_native:
+            reopened.add(intent.wallet)
+        heard[fact.payment_id] = occurrences[fact.payment_id]
         work.keep(occurrences[fact.payment_id])
-        if following is not intent:
-            work.put(following)
-            if intent.status is Status.DUE and following.status is not Status.DUE and not intent.is_native:
-                released.add(intent.wallet)
-    await _recount(facts, work, tx)
+        for following, _ in steps:
+            if following is not work.intents[intent.intent_id]:
+                work.put(following)
+    if reopened:
+        await wallet_store.forget_paid_blocks(tx.connection, reopened)
+    await _align_series(heard, work, tx)
+    released = {
+        intent.wallet
+        for intent_id, intent in work.intents.items()
+        if before[intent_id].status is Status.DUE and intent.status is not Status.DUE and not intent.is_native
+    }
     await work.write()
     if released:
         await intent_store.check_released(tx.connection, released, tx.now)
 
 
-async def _recount(facts: Sequence[PaymentFact], work: Work, tx: Transaction) -> None:
-    """Count anew what is paid of series of which a payment failed.
+def _was_undone(occurrence: Occurrence, fact: PaymentFact) -> bool:
+    return occurrence.status is OccurrenceStatus.SUCCEEDED and fact.status is not OccurrenceStatus.SUCCEEDED
 
-    An earlier payment may have left the chain and failed while a later one was in flight: that one was then
-    asked for under a number that the escrow does not expect, and the next one has to have the right one.
-    """
-    failed = {fact.intent_id for fact in facts if fact.status is OccurrenceStatus.FAILED}
-    series = [
-        intent
-        for intent_id in failed
-        if (intent := work.intents.get(intent_id)) is not None
-        and intent.recurrence is not None
-        and intent.status is not Status.DUE
-    ]
+
+async def _align_series(heard: Mapping[UUID, Occurrence], work: Work, tx: Transaction) -> None:
+    """Bring series of which payments were heard of in line with all their occurrences."""
+    series = {
+        occurrence.intent_id
+        for occurrence in heard.values()
+        if work.intents[occurrence.intent_id].recurrence is not None
+    }
     if not series:
         return
-    paid = await occurrence_store.count_paid(tx.connection, [intent.intent_id for intent in series])
-    for intent in series:
-        counted = paid.get(intent.intent_id, 0)
-        if counted < intent.next_occurrence:
-            work.put(intent.changed(tx.now, next_occurrence=counted))
+    stored = await occurrence_store.find_standing(tx.connection, series)
+    standing: dict[UUID, list[Occurrence]] = {intent_id: [] for intent_id in series}
+    unheard = [occurrence for occurrence in stored if occurrence.payment_id not in heard]
+    for occurrence in (*unheard, *heard.values()):
+        if occurrence.intent_id in series:
+            standing[occurrence.intent_id].append(occurrence)
+    for intent_id, known in standing.items():
+        paying = [item for item in known if item.status is OccurrenceStatus.PAYING]
+        paid = sum(item.status is OccurrenceStatus.SUCCEEDED for item in known)
+        intent = work.intents[intent_id]
+        aligned = align(intent, paying, paid, tx.now)
+        if aligned is not intent:
+            work.put(aligned, moves_spending=False)

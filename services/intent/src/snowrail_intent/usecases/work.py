@@ -58,9 +58,11 @@ class Work:
         self._answers: list[_Answer] = []
         self._paid_blocks: dict[PayingWallet, int] = {}
         self._in_flight: dict[PayingWallet, int] = {}
+        self._obligations: dict[PayingWallet, int] = {}
         self._prices: dict[str, SeenPrice] = {}
         self._limits: dict[UUID, LevelLimits | None] = {}
         self._budget = Budget()
+        self._spending: list[SpendingChange] = []
         self._causes: dict[UUID, Delivery[Any]] = {}
 
     @property
@@ -106,8 +108,11 @@ class Work:
         }
         self._budget = await projections.fetch_budget(self._tx.connection, users, [today])
 
-    async def _lock_wallets(self, intents: Iterable[Intent], readings: Readings) -> None:
-        """Lock the wallets that intents take tokens from, and see what their payments in flight take."""
+    async def _lock_wallets(self, intents: Sequence[Intent], readings: Readings) -> None:
+        """Lock the wallets that intents take tokens from, and see what their payments in flight take.
+
+        Where an allowance does not suffice, see also for how much the next approval has to be.
+        """
         wallets = {intent.wallet for intent in intents if intent.taken_from_wallet and not intent.is_native}
         if not wallets:
             return
@@ -118,6 +123,13 @@ class Work:
             if (reading := readings.of(wallet.chain_id)) is not None
         }
         self._in_flight = await wallet_store.fetch_in_flight(self._tx.connection, blocks)
+        lacking = {
+            intent.wallet: blocks[intent.wallet]
+            for intent in intents
+            if intent.wallet in blocks and _lacks_allowance(intent, readings)
+        }
+        if lacking:
+            self._obligations = await wallet_store.fetch_obligations(self._tx.connection, lacking)
 
     def inputs_of(self, intent: Intent, reading: ChainReading) -> Inputs:
         """Return what an intent is judged by, of what was read of its chain."""
@@ -127,6 +139,7 @@ class Work:
             balance=reading.balances.get(wallet),
             allowance=reading.allowances.get(wallet),
             in_flight=self._in_flight.get(intent.wallet, 0),
+            obligations=self._obligations.get(intent.wallet, 0),
             is_stale=reading.block_number < self._paid_blocks.get(intent.wallet, 0),
         )
 
@@ -147,20 +160,27 @@ class Work:
             return None
         payment = Payments(intent.order.amount, intent.estimated_gas)
         spent = self._budget.spent(intent.user_id, today, intent.token)
-        if intent.counted_on is not None and intent.counted_on.replace(day=1) == today.replace(day=1):
-            # what it reserved on another day of the month moves to today
-            spent = replace(spent, month_amount=spent.month_amount - intent.order.amount)
+        spent = spent.without(intent.order.amount, intent.counted_on, today)
         return find_exceeded(self._limits.get(intent.user_id), intent.token, payment, spent)
 
-    def put(self, intent: Intent, cause: Delivery[Any] | None = None, is_news: bool = True) -> Intent:
+    def put(
+        self,
+        intent: Intent,
+        cause: Delivery[Any] | None = None,
+        is_news: bool = True,
+        moves_spending: bool = True,
+    ) -> Intent:
         """Take over a changed intent and set when the engine looks at it next.
 
         Args:
             intent: as it has become.
             cause: the message that changed it.
             is_news: the engine has not judged it as it is now.
+            moves_spending: what it becomes decides what counts as spent.
         """
         scheduled = self._pace.scheduled(intent, self._tx.now, is_news)
+        if moves_spending:
+            self._spending += _spending(self.intents[intent.intent_id], scheduled)
         self.intents[intent.intent_id] = scheduled
         if cause is not None:
             self._causes[intent.intent_id] = cause
@@ -258,11 +278,8 @@ class Work:
             await occurrence_store.update(connection, list(self._occurrences.values()))
         if self._evaluations:
             await occurrence_store.record_evaluations(connection, self._evaluations)
-        spending = [
-            change for intent in changed for change in _spending(self._locked[intent.intent_id], intent)
-        ]
-        if spending:
-            await projections.add_spending(connection, spending)
+        if self._spending:
+            await projections.add_spending(connection, self._spending)
         self._announce(changed)
 
     def _announce(self, changed: list[Intent]) -> None:
@@ -301,6 +318,12 @@ class Work:
         )
 
 
+def _lacks_allowance(intent: Intent, readings: Readings) -> bool:
+    reading = readings.of(intent.chain_id)
+    allowance = reading.allowances.get(as_read(intent.wallet), 0) if reading else 0
+    return allowance < intent.taken_from_wallet
+
+
 def _says_the_same(before: Intent, after: Intent) -> bool:
     return (before.status, before.reason, before.approval_amount, before.slot, before.warned_slot) == (
         after.status,
@@ -318,11 +341,16 @@ def _is_newly_cancelled(before: Intent, after: Intent) -> bool:
 
 
 def _spending(before: Intent, after: Intent) -> list[SpendingChange]:
-    """Return what a change adds to the payer's use of limits and gives back, by day."""
+    """Return what a change adds to the payer's use of limits and gives back, by day.
+
+    What was paid stays counted on its day, also when it is opened again: it is given back when that fails.
+    """
     paid = after.next_occurrence - before.next_occurrence
-    stays_spent = paid > 0 and before.counted_on is not None and after.counted_on is None
-    was_spent = paid < 0 and before.counted_on is None
-    if before.counted_on == after.counted_on or stays_spent or was_spent:
+    ends_unpaid = paid == 0 or (paid < 0 and before.status is Status.DUE)
+    is_not_counted_yet = paid == 0 or (paid > 0 and before.counted_on is None)
+    given_back = before.counted_on if ends_unpaid else None
+    taken = after.counted_on if is_not_counted_yet else None
+    if given_back == taken:
         return []
     return [
         SpendingChange(
@@ -332,6 +360,6 @@ def _spending(before: Intent, after: Intent) -> list[SpendingChange]:
             amount=sign * after.order.amount,
             gas=sign * after.estimated_gas,
         )
-        for day, sign in ((before.counted_on, -1), (after.counted_on, 1))
+        for day, sign in ((given_back, -1), (taken, 1))
         if day is not None
     ]

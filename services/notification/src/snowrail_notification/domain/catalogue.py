@@ -3,26 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from snowrail_events.vocabulary import NotificationChannelName, NotificationType
 
-class Type(StrEnum):
-    """Types of notifications."""
-
-    PAYMENT_RECEIVED = "payment_received"
-    PAYMENT_SENT = "payment_sent"
-    DEPOSIT_CONFIRMED = "deposit_confirmed"
-    WITHDRAWAL_READY = "withdrawal_ready"
-    INTENT_FUNDED = "intent_funded"
-    INTENT_EXECUTED = "intent_executed"
-    INTENT_DELAYED = "intent_delayed"
-    BATCH_PROGRESS = "batch_progress"
-    BATCH_COMPLETE = "batch_complete"
-    TRANSACTION_PENDING = "transaction_pending"
-    TRANSACTION_CONFIRMED = "transaction_confirmed"
-    TRANSACTION_FAILED = "transaction_failed"
-    LOW_BALANCE = "low_balance"
-    PRICE_ALERT = "price_alert"
-    SECURITY_ALERT = "security_alert"
-    WEEKLY_SUMMARY = "weekly_summary"
+Type = NotificationType
+Channel = NotificationChannelName
 
 
 class Priority(StrEnum):
@@ -32,15 +16,6 @@ class Priority(StrEnum):
     MEDIUM = "medium"
     HIGH = "high"
     CRITICAL = "critical"
-
-
-class Channel(StrEnum):
-    """Where a person is told."""
-
-    IN_APP = "in_app"
-    EMAIL = "email"
-    TELEGRAM = "telegram"
-    WEB_PUSH = "web_push"
 
 
 OUTSIDE = (Channel.EMAIL, Channel.TELEGRAM, Channel.WEB_PUSH)

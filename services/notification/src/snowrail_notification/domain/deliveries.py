@@ -8,6 +8,8 @@ from snowrail_notification.domain.catalogue import Channel, Priority
 
 MAX_ATTEMPTS = 8
 _FIRST_PAUSE_SECONDS = 5
+_BELIEVED_ATTEMPTS = 3
+"""How often a provider may name a shorter pause than ours: somebody waits for the answer to a line."""
 _LONGEST_PAUSE_SECONDS = 3_600
 
 
@@ -88,6 +90,8 @@ def end(
         case Ended.UNKNOWN if attempts >= MAX_ATTEMPTS or not is_repeatable(channel, priority):
             return Next(State.UNKNOWN)
         case Ended.NOT_NOW | Ended.UNKNOWN:
+            if retry_after is not None and attempts <= _BELIEVED_ATTEMPTS:
+                return Next(State.PENDING, retry_after)
             return Next(State.PENDING, max(_pause(attempts), retry_after or timedelta(0)))
 
 

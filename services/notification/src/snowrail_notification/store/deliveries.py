@@ -168,6 +168,11 @@ async def end(tx: Transaction, claimed: Claimed, following: Next, error: str, re
     return row is not None
 
 
+async def rest_contact(tx: Transaction, contact_id: UUID) -> None:
+    """Count the pause of a contact from now: a provider counts it from when the message reached it."""
+    await tx.execute("UPDATE contact SET sent_at = $2 WHERE contact_id = $1", contact_id, tx.now)
+
+
 async def hold_provider(tx: Transaction, channel: str, until: datetime) -> None:
     """Leave a provider alone until a time."""
     await tx.execute(

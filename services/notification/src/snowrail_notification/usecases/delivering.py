@@ -56,6 +56,8 @@ async def _attempt(parts: Parts, channel: Channel, provider: OutsideChannel, cla
         State.SENDING, result.ended, channel, Priority(claimed.priority), claimed.attempts, result.retry_after
     )
     async with parts.transaction() as tx:
+        if provider.contact_pause:
+            await store.rest_contact(tx, claimed.contact_id)
         if await store.end(tx, claimed, following, result.error, result.reference):
             if result.all_wait:
                 hold = max(result.retry_after or _SHORTEST_HOLD, _SHORTEST_HOLD)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from snowrail_events import (
     Event,
@@ -16,7 +17,7 @@ from snowrail_events import (
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_payment_orchestrator import reconciliation_store, store
-from snowrail_payment_orchestrator.domain import Happening, IllegalTransition, Status, transition
+from snowrail_payment_orchestrator.domain import FINISHED, Happening, IllegalTransition, Status, transition
 from snowrail_payment_orchestrator.parts import Parts
 from snowrail_payment_orchestrator.store import AttemptChange, Payment
 from snowrail_payment_orchestrator.usecases import facts
@@ -40,7 +41,18 @@ def move(payment: Payment, happening: Happening, tx: Transaction) -> bool:
     payment.step = after.value
     payment.version += 1
     payment.changed_at = tx.now
+    if after in FINISHED - {Status.SUCCEEDED}:
+        tx.wake(occurrence_key(payment.intent_id, payment.occurrence))
     return True
+
+
+def change_of(
+    payment: Payment, attempt_status: str, hold_status: str, tx_hash: str | None = None
+) -> AttemptChange:
+    """Return what becomes of the present attempt of a payment, and of its hold."""
+    return AttemptChange(
+        payment.payment_id, payment.attempt, attempt_status, hold_status, tx_hash, payment.settlement_version
+    )
 
 
 def emit(tx: Transaction, event: Event, payment: Payment) -> None:
@@ -49,7 +61,10 @@ def emit(tx: Transaction, event: Event, payment: Payment) -> None:
 
 
 async def request_payments(deliveries: list[Delivery[IntentDueV1]], tx: Transaction, _: Parts) -> None:
-    """Create the payment of each due occurrence, once for ever, and ask for its score."""
+    """Create the payment of each due occurrence, once for ever, and ask for its score.
+
+    While another payment of the same occurrence may still have an effect, a new one waits for its end.
+    """
     events = {delivery.event.payment_id: delivery for delivery in deliveries}
     rows = [
         (
@@ -71,7 +86,12 @@ async def request_payments(deliveries: list[Delivery[IntentDueV1]], tx: Transact
         for delivery in events.values()
         for event in (delivery.event,)
     ]
-    for payment_id in await store.insert_payments(tx, rows):
+    inserted = await store.insert_payments(tx, rows)
+    for payment_id in events.keys() - inserted - await store.known_payments(tx, events.keys() - inserted):
+        event = events[payment_id].event
+        key = occurrence_key(event.intent_id, event.occurrence)
+        events[payment_id].wait_for(key, "another payment of this occurrence has not ended")
+    for payment_id in inserted:
         delivery = events[payment_id]
         event = delivery.event
         tx.emit(
@@ -90,6 +110,11 @@ async def request_payments(deliveries: list[Delivery[IntentDueV1]], tx: Transact
             version=1,
         )
         tx.wake(str(payment_id))
+
+
+def occurrence_key(intent_id: UUID, occurrence: int) -> str:
+    """Key under which a payment waits for an earlier one of the same occurrence to end."""
+    return f"{intent_id}:{occurrence}"
 
 
 async def known(deliveries: Sequence[Delivery[Any]], tx: Transaction) -> list[tuple[Delivery[Any], Payment]]:
@@ -200,7 +225,10 @@ async def start_attempts(deliveries: list[Delivery[RouteSelectedV1]], tx: Transa
 
 async def cancel_payments(deliveries: list[Delivery[IntentCancelledV1]], tx: Transaction, _: Parts) -> None:
     """Stop what has not executed. Only a final cancellation on chain stops an attempt under way."""
-    on_chain = {delivery.event.intent_id: delivery.event.on_chain for delivery in deliveries}
+    on_chain: dict[UUID, bool] = {}
+    for delivery in deliveries:
+        event = delivery.event
+        on_chain[event.intent_id] = event.on_chain or on_chain.get(event.intent_id, False)
     changed: list[Payment] = []
     attempts: list[AttemptChange] = []
     for payment in await store.lock_open_payments_of_intents(tx, on_chain):
@@ -212,7 +240,7 @@ async def cancel_payments(deliveries: list[Delivery[IntentCancelledV1]], tx: Tra
             continue
         payment.next_route_at = None
         if was_open:
-            attempts.append(AttemptChange(payment.payment_id, payment.attempt, "CANCELLED", "VOIDED", None))
+            attempts.append(change_of(payment, "CANCELLED", "VOIDED"))
         emit(tx, facts.cancelled(payment), payment)
         changed.append(payment)
     await store.save_payments(tx, changed)

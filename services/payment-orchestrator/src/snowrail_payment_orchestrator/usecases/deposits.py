@@ -7,9 +7,9 @@ from snowrail_events.parts import EscrowLog
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.ids import derived_id
 from snowrail_kit.unit_of_work import Transaction
-from snowrail_payment_orchestrator import domain, store
+from snowrail_payment_orchestrator import domain, ledger_store
+from snowrail_payment_orchestrator.ledger_store import Credit, Journal
 from snowrail_payment_orchestrator.parts import Parts
-from snowrail_payment_orchestrator.store import Credit, Journal
 
 _INTO_ESCROW = "funded"
 _OUT_OF_ESCROW = ("cancelled", "returned")
@@ -44,7 +44,7 @@ async def record_deposits(deliveries: list[Delivery[TransactionFinalV1]], tx: Tr
             reference, version = _reference(event, entry), delivery.envelope.version
             if reference not in moves or moves[reference].version < version:
                 moves[reference] = _Move(version, event.block_number, entry, token)
-    known = await store.lock_credits(tx, moves)
+    known = await ledger_store.lock_credits(tx, moves)
     journals: list[Journal] = []
     counted: list[Credit] = []
     changes: list[tuple[str, str, int]] = []
@@ -61,9 +61,9 @@ async def record_deposits(deliveries: list[Delivery[TransactionFinalV1]], tx: Tr
             atoms = move.entry.amount or 0
             changes.append((move.entry.order_hash, move.token, atoms if inward else -atoms))
         counted.append(Credit(reference, move.version, journal_id))
-    await store.write_journals(tx, journals)
-    await store.save_credits(tx, counted)
-    await store.add_deposits(tx, changes)
+    await ledger_store.write_journals(tx, journals)
+    await ledger_store.save_credits(tx, counted)
+    await ledger_store.add_deposits(tx, changes)
     tx.wake(*(order_hash for order_hash, _, _ in changes))
 
 
@@ -119,10 +119,10 @@ async def reverse_deposits(
             reference, version = _reference(delivery.event, entry), delivery.envelope.version
             if reference not in versions or versions[reference][0] < version:
                 versions[reference] = (version, delivery.event.block_number)
-    known = await store.lock_credits(tx, versions)
+    known = await ledger_store.lock_credits(tx, versions)
     newer = {name: version for name, (version, _) in versions.items() if version >= known[name].version}
     counting = {name: journal_id for name in newer if (journal_id := known[name].journal_id) is not None}
-    written = await store.postings_by_journal(tx, list(counting.values()))
+    written = await ledger_store.postings_by_journal(tx, list(counting.values()))
     journals: list[Journal] = []
     changes: list[tuple[str, str, int]] = []
     for name, journal_id in counting.items():
@@ -135,6 +135,6 @@ async def reverse_deposits(
             for line in postings
             if domain.order_of_account(line.account)
         ]
-    await store.write_journals(tx, journals)
-    await store.save_credits(tx, [Credit(name, version, None) for name, version in newer.items()])
-    await store.add_deposits(tx, changes)
+    await ledger_store.write_journals(tx, journals)
+    await ledger_store.save_credits(tx, [Credit(name, version, None) for name, version in newer.items()])
+    await ledger_store.add_deposits(tx, changes)

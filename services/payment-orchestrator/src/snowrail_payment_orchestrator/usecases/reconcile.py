@@ -18,6 +18,7 @@ log = structlog.get_logger("reconciliation")
 
 _NOTHING = LedgerFigures(0, 0)
 _ACTOR = "payment-orchestrator"
+_FOLD_ROWS = 200_000
 
 
 async def reconcile(parts: Parts) -> None:
@@ -25,6 +26,8 @@ async def reconcile(parts: Parts) -> None:
     known = await reconciliation_store.records(parts.database)
     if known and not _is_due(parts, known):
         return
+    async with parts.transaction() as tx:
+        await reconciliation_store.fold_totals(tx, _FOLD_ROWS)
     try:
         chains = await parts.monitor.chains()
     except Unavailable as problem:

@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 
 from snowrail_chain.lane import after_transaction_event
+from snowrail_kit.audit import Act
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_settlement.domain.item import ItemState, steps_by_evidence
@@ -67,7 +68,13 @@ async def _apply_to_lanes(tx: Transaction, applied: Sequence[Observed]) -> None:
     )
     if foreign:
         for lane_id, nonce, tx_hash in await lanes.freeze_for_foreign(tx, foreign):
+            tx.record(frozen(lane_id, f"{tx_hash} used nonce {nonce}"))
             log.error("lane frozen: foreign transaction", lane_id=str(lane_id), nonce=nonce, tx_hash=tx_hash)
+
+
+def frozen(lane_id: UUID, reason: str) -> Act:
+    """Return that we froze a lane, for the audit log."""
+    return Act("settlement", "lane.frozen", str(lane_id), {"reason": reason})
 
 
 _AFFECTED = """

@@ -17,6 +17,7 @@ from snowrail_settlement.domain.lane import LaneState, may_sign_more
 from snowrail_settlement.store import evidence, lanes
 from snowrail_settlement.store.lanes import Lane, LaneTransaction
 from snowrail_settlement.usecases.dispatch import dispatch
+from snowrail_settlement.usecases.facts import frozen
 from snowrail_settlement.usecases.parts import LaneWorker, Parts
 from snowrail_settlement.usecases.sending import TRANSACTIONS_LIMIT, send_open
 from snowrail_settlement.usecases.signing import sign_reserved
@@ -114,6 +115,7 @@ async def _reconcile(parts: Parts, lane: Lane, account: Account) -> None:
         elif locked.state is not LaneState.FROZEN:
             reason = f"nonce {view.foreign_nonce} was used elsewhere"
             await lanes.set_state(tx, lane.lane_id, LaneState.FROZEN, reason)
+            tx.record(frozen(lane.lane_id, reason))
             log.error("lane frozen", lane_id=str(lane.lane_id), reason=reason)
 
 

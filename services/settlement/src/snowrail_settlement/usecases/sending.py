@@ -30,7 +30,7 @@ from snowrail_settlement.domain.lane import (
 )
 from snowrail_settlement.store import evidence, items, lanes
 from snowrail_settlement.store.lanes import Lane, LaneTransaction
-from snowrail_settlement.usecases.facts import settle
+from snowrail_settlement.usecases.facts import frozen, settle
 from snowrail_settlement.usecases.parts import LaneWorker, Parts
 from snowrail_settlement.usecases.replacement import replace_transaction, why_no_higher_fee
 from snowrail_settlement.usecases.telling import take_step
@@ -153,6 +153,7 @@ async def _ask(
         async with parts.transaction() as tx:
             await lanes.lock_lane(tx, lane.lane_id)
             await lanes.set_state(tx, lane.lane_id, LaneState.FROZEN, reason)
+            tx.record(frozen(lane.lane_id, reason))
         log.error("lane frozen", lane_id=str(lane.lane_id), reason=reason)
     return event, f"{answer}; the nonce is used, and the node knows no hash of ours"
 

@@ -15,7 +15,8 @@ async def show(lines: Sequence[Understood], batch: Batch) -> None:
     found = await told.preferences_of(batch.tx, {line.posted.user_id for line in lines})
     for line in lines:
         posted = line.posted
-        batch.answer(posted, preferences_card(posted.card_id, found.get(posted.user_id)))
+        zone = batch.quotes_of(posted).zone.key
+        batch.answer(posted, preferences_card(posted.card_id, found.get(posted.user_id), zone))
 
 
 async def set_preference(lines: Sequence[Understood], batch: Batch) -> None:

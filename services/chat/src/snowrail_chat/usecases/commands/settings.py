@@ -8,6 +8,7 @@ from snowrail_chat.domain.values import Fiat, Zone
 from snowrail_chat.domain.views import UserSettings
 from snowrail_chat.store import settings
 from snowrail_chat.usecases.batch import Batch, Understood
+from snowrail_events import UserSetTimeZoneV1
 
 
 async def show(lines: Sequence[Understood], batch: Batch) -> None:
@@ -16,11 +17,15 @@ async def show(lines: Sequence[Understood], batch: Batch) -> None:
 
 
 async def set_zone(lines: Sequence[Understood], batch: Batch) -> None:
-    """Set time zones."""
-    await settings.save(
-        batch.tx, {line.posted.user_id: (line.command.value("zone", Zone).name, None) for line in lines}
-    )
-    await _show(lines, batch, "Time zone set")
+    """Ask for time zones to be set: they belong to the account, because others follow them, too."""
+    for line in lines:
+        event = UserSetTimeZoneV1(
+            request_id=line.posted.message_id,
+            user_id=line.posted.user_id,
+            time_zone=line.command.value("zone", Zone).name,
+            requested_at=line.posted.posted_at,
+        )
+        batch.ask(line, line.posted.user_id, "set_time_zone", event)
 
 
 async def set_currency(lines: Sequence[Understood], batch: Batch) -> None:
@@ -38,8 +43,8 @@ async def set_currency(lines: Sequence[Understood], batch: Batch) -> None:
                 alternatives=tuple(sorted(known)),
             )
             batch.refuse(line.posted, line.command.at("currency", problem))
-    await settings.save(
-        batch.tx, {line.posted.user_id: (None, line.command.value("currency", Fiat).code) for line in taken}
+    await settings.save_currencies(
+        batch.tx, {line.posted.user_id: line.command.value("currency", Fiat).code for line in taken}
     )
     await _show(taken, batch, "Currency set")
 
