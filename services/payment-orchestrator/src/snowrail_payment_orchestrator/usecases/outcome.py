@@ -1,6 +1,6 @@
 """What settlement proves about an attempt: submitted, included, executed, failed, unknown, orphaned."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -272,10 +272,16 @@ async def _journals_that_count(
     written = await ledger_store.postings_of(
         tx, [reference for names in named.values() for reference in names]
     )
-    return {
-        payment_id: next((name, written[name]) for name in names if name in written)
-        for payment_id, names in named.items()
-    }
+    return {payment_id: _first_written(names, written) for payment_id, names in named.items()}
+
+
+def _first_written(
+    names: Sequence[str], written: Mapping[str, tuple[Posting, ...]]
+) -> tuple[str, tuple[Posting, ...]]:
+    for name in names:
+        if name in written:
+            return name, written[name]
+    raise LookupError(f"a success has no journal under {' or '.join(names)}")
 
 
 def _first_reference(payment: Payment) -> str:
