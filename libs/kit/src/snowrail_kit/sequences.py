@@ -6,8 +6,9 @@ republishes it from the outbox under its old id. Announcements and requests are 
 one costs a few seconds, nothing else.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import orjson
 import structlog
@@ -53,29 +54,49 @@ JOIN outbox ON outbox.position = run.positions[asked.sequence - run.first + 1]
 ORDER BY asked.sequence
 """
 
+_RAISE = """
+INSERT INTO inbox_watermark AS mark (producer, sequence_key, contiguous)
+SELECT producer, sequence_key, lowest - 1
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS announced (producer, sequence_key, lowest)
+ON CONFLICT (producer, sequence_key) DO UPDATE SET contiguous = EXCLUDED.contiguous
+WHERE mark.contiguous < EXCLUDED.contiguous
+"""
+
+# The lateral query has its bounds as values, so that it reads the index between them; joined, it may read
+# every row of the subject, which is more with each event.
 _ADVANCE = """
-WITH known AS (
-    INSERT INTO inbox_watermark AS mark (producer, sequence_key, contiguous) VALUES ($1, $2, $3 - 1)
-    ON CONFLICT (producer, sequence_key) DO UPDATE SET contiguous = greatest(mark.contiguous, $3 - 1)
-    RETURNING contiguous
-), window_end AS (
-    SELECT least($4, contiguous + $5) AS last FROM known
-), missing AS (
-    SELECT number FROM known, window_end, generate_series(contiguous + 1, last) AS number
-    EXCEPT
-    SELECT sequence FROM inbox, known, window_end
-    WHERE producer = $1 AND sequence_key = $2 AND sequence BETWEEN contiguous + 1 AND last
+WITH span AS MATERIALIZED (
+    SELECT producer, sequence_key, contiguous + 1 AS first, least(highest, contiguous + $4) AS last
+    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS announced (producer, sequence_key, highest)
+    JOIN inbox_watermark USING (producer, sequence_key)
+    WHERE highest > contiguous
+), missing AS MATERIALIZED (
+    SELECT producer, sequence_key, number FROM span CROSS JOIN LATERAL (
+        SELECT generate_series(first, last) AS number
+        EXCEPT
+        SELECT sequence FROM inbox
+        WHERE inbox.producer = span.producer AND inbox.sequence_key = span.sequence_key
+          AND sequence BETWEEN first AND last
+        ORDER BY number LIMIT $6
+    ) AS absent
 ), recorded AS (
     INSERT INTO inbox_hole (producer, sequence_key, sequence, seen_at)
-    SELECT $1, $2, number, $6 FROM missing ORDER BY number LIMIT $7
+    SELECT producer, sequence_key, number, $5 FROM missing
     ON CONFLICT DO NOTHING
 )
-SELECT (SELECT contiguous FROM known) AS contiguous,
-       coalesce((SELECT min(number) - 1 FROM missing), (SELECT last FROM window_end)) AS reached
+UPDATE inbox_watermark AS mark SET contiguous = reached
+FROM (
+    SELECT producer, sequence_key, coalesce(min(number) - 1, last) AS reached
+    FROM span LEFT JOIN missing USING (producer, sequence_key) GROUP BY producer, sequence_key, last
+) AS swept
+WHERE mark.producer = swept.producer AND mark.sequence_key = swept.sequence_key AND reached > contiguous
 """
 
 _CLOSE = """
-DELETE FROM inbox_hole AS hole WHERE producer = $1 AND sequence_key = $2 AND (sequence < $3 OR EXISTS (
+DELETE FROM inbox_hole AS hole
+USING unnest($1::text[], $2::text[], $3::bigint[]) AS announced (producer, sequence_key, lowest)
+WHERE hole.producer = announced.producer AND hole.sequence_key = announced.sequence_key
+  AND (sequence < lowest OR EXISTS (
     SELECT 1 FROM inbox WHERE inbox.producer = hole.producer AND inbox.sequence_key = hole.sequence_key
     AND inbox.sequence = hole.sequence))
 """
@@ -83,9 +104,10 @@ DELETE FROM inbox_hole AS hole WHERE producer = $1 AND sequence_key = $2 AND (se
 _DUE = """
 UPDATE inbox_hole SET requested_at = $3 WHERE (producer, sequence_key, sequence) IN (
     SELECT producer, sequence_key, sequence FROM inbox_hole
-    WHERE producer = $1 AND sequence_key = $2 AND seen_at < $4 AND (requested_at IS NULL OR requested_at < $5)
-    ORDER BY sequence LIMIT $6)
-RETURNING sequence
+    JOIN unnest($1::text[], $2::text[]) AS announced (producer, sequence_key) USING (producer, sequence_key)
+    WHERE seen_at < $4 AND (requested_at IS NULL OR requested_at < $5)
+    ORDER BY seen_at, sequence LIMIT $6)
+RETURNING producer, sequence_key, sequence
 """
 
 
@@ -131,50 +153,50 @@ class Sequences:
 
     async def sweep(self) -> None:
         """Look for holes below what was announced, ask for those that stay, alarm for those that are old."""
-        for producer, numbers in list(self._announced.items()):
-            for key, (lowest, highest) in numbers.items():
-                await self._sweep_subject(producer, key, lowest, highest)
-            await self._report(producer)
-
-    async def _sweep_subject(self, producer: str, key: str, lowest: int, highest: int) -> None:
         now = self._clock.now()
+        announced = [
+            (producer, key, lowest, highest)
+            for producer, numbers in self._announced.items()
+            for key, (lowest, highest) in numbers.items()
+        ]
+        if not announced:
+            return
+        producers, keys, lowest, highest = map(list, zip(*announced, strict=True))
         async with self._database.transaction() as connection:
-            row = await connection.fetchrow(
-                _ADVANCE, producer, key, lowest, highest, SWEEP_WINDOW_NUMBERS, now, REPUBLISH_LIMIT_EVENTS
+            await connection.execute(_RAISE, producers, keys, lowest)
+            await connection.execute(
+                _ADVANCE, producers, keys, highest, SWEEP_WINDOW_NUMBERS, now, REPUBLISH_LIMIT_EVENTS
             )
-            assert row is not None, "the statement always returns its watermark"
-            if row["reached"] > row["contiguous"]:
-                await connection.execute(
-                    "UPDATE inbox_watermark SET contiguous = $3 WHERE producer = $1 AND sequence_key = $2",
-                    producer,
-                    key,
-                    row["reached"],
-                )
-            await connection.execute(_CLOSE, producer, key, lowest)
+            await connection.execute(_CLOSE, producers, keys, lowest)
             due = await connection.fetch(
                 _DUE,
-                producer,
-                key,
+                producers,
+                keys,
                 now,
                 now - timedelta(seconds=HOLE_SETTLES_SECONDS),
                 now - timedelta(seconds=ASK_AGAIN_SECONDS),
                 REPUBLISH_LIMIT_EVENTS,
             )
-        if due:
-            request = {"subject": key, "sequences": sorted(row["sequence"] for row in due)}
-            log.warning("asking for missing events", producer=producer, subject=key, count=len(due))
+        missing: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for row in due:
+            missing[row["producer"], row["sequence_key"]].append(row["sequence"])
+        for (producer, key), numbers in missing.items():
+            log.warning("asking for missing events", producer=producer, subject=key, count=len(numbers))
+            request = {"subject": key, "sequences": sorted(numbers)}
             await self._bus.client.publish(f"republish.{producer}", orjson.dumps(request))
+        await self._report(now)
 
-    async def _report(self, producer: str) -> None:
-        row = await self._database.fetch_row(
-            "SELECT count(*) AS holes, coalesce(bool_or(seen_at < $2), false) AS old"
-            " FROM inbox_hole WHERE producer = $1",
-            producer,
-            self._clock.now() - timedelta(seconds=ALARM_AFTER_SECONDS),
+    async def _report(self, now: datetime) -> None:
+        rows = await self._database.fetch(
+            "SELECT producer, count(*) AS holes, bool_or(seen_at < $1) AS old"
+            " FROM inbox_hole GROUP BY producer",
+            now - timedelta(seconds=ALARM_AFTER_SECONDS),
         )
-        assert row is not None, "an aggregate always returns a row"
-        HOLES.labels(producer).set(row["holes"])
-        HOLES_ALARM.labels(producer).set(1 if row["old"] else 0)
+        holes = {row["producer"]: row for row in rows}
+        for producer in self._announced:
+            row = holes.get(producer)
+            HOLES.labels(producer).set(row["holes"] if row else 0)
+            HOLES_ALARM.labels(producer).set(1 if row and row["old"] else 0)
 
     async def _on_request(self, message: Msg) -> None:
         try:
