@@ -82,7 +82,8 @@ def test_a_commit_is_named_after_the_messages_it_commits() -> None:
     told: list[str] = []
     assert LABELS("BEGIN;", (), told) == ["pool: BEGIN;"]
     subjects = ["b.v1", "a.v1", "b.v1"]
-    assert LABELS("\nINSERT INTO inbox (x)", ("me", [], [], subjects), told) == ["inbox a.v1", "inbox b.v1"]
+    insert = "\nWITH fresh AS (\n    INSERT INTO inbox (x)"
+    assert LABELS(insert, ("me", [], [], subjects), told) == ["inbox a.v1", "inbox b.v1"]
     assert LABELS("INSERT INTO outbox (x)", ([], [], ["c.v1"]), told) == ["outbox c.v1"]
     assert LABELS("COMMIT;", (), told) == ["commit of received a.v1", "commit of received b.v1"]
     LABELS("BEGIN;", (), told)

@@ -17,12 +17,31 @@ _PARKED_FIRST_RETRY_SECONDS = 1
 _PARKED_LAST_RETRY_SECONDS = 60
 
 _REGISTER = """
-INSERT INTO inbox (consumer, event_id, producer, sequence_key, sequence)
-SELECT $1, event_id, producer, sequence_key, sequence
-FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[])
-     AS received (event_id, producer, sequence_key, sequence)
-ON CONFLICT DO NOTHING
-RETURNING event_id
+WITH fresh AS (
+    INSERT INTO inbox (consumer, event_id, producer, sequence_key, sequence)
+    SELECT $1, event_id, producer, sequence_key, sequence
+    FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[])
+         AS received (event_id, producer, sequence_key, sequence)
+    ON CONFLICT DO NOTHING
+    RETURNING event_id, producer, sequence_key, sequence
+), noted AS (
+    INSERT INTO inbox_run (producer, sequence_key, first, last, numbers)
+    SELECT producer, sequence_key, min(sequence), max(sequence), array_agg(sequence)
+    FROM fresh WHERE sequence IS NOT NULL GROUP BY producer, sequence_key
+)
+SELECT event_id FROM fresh
+"""
+
+_FORGET = """
+WITH forgotten AS (
+    DELETE FROM inbox WHERE consumer = $1 AND event_id = ANY($2::uuid[])
+    RETURNING producer, sequence_key, sequence
+)
+UPDATE inbox_run AS run SET numbers = array(
+    SELECT unnest(numbers) EXCEPT SELECT sequence FROM forgotten
+    WHERE forgotten.producer = run.producer AND forgotten.sequence_key = run.sequence_key)
+WHERE EXISTS (SELECT 1 FROM forgotten WHERE forgotten.producer = run.producer
+              AND forgotten.sequence_key = run.sequence_key AND sequence BETWEEN first AND last)
 """
 
 _PARK = """
@@ -78,11 +97,7 @@ async def register(
 
 async def forget(connection: Connection, consumer: str, deliveries: Sequence[Delivery[Any]]) -> None:
     """Take events out of the inbox again: they will be redelivered."""
-    await connection.execute(
-        "DELETE FROM inbox WHERE consumer = $1 AND event_id = ANY($2::uuid[])",
-        consumer,
-        [delivery.envelope.event_id for delivery in deliveries],
-    )
+    await connection.execute(_FORGET, consumer, [delivery.envelope.event_id for delivery in deliveries])
 
 
 async def park(connection: Connection, deliveries: Sequence[Delivery[Any]], now: datetime) -> None:

@@ -164,8 +164,9 @@ class Relay:
     async def _relay(self, connection: Connection) -> None:
         """Number, commit, publish, batch after batch; a flight ends with the next batch's numbers."""
         pause = _IDLE_POLL_FIRST_SECONDS
-        # plans are made while the tables are empty and kept: they must not read whole tables later
-        await connection.execute("SET enable_seqscan = off")
+        # plans are made while the tables are empty and kept: they must not read whole tables later; made anew
+        # for each batch, as the planner prefers while tables grow, they cost more than the batch itself
+        await connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
         rows = await connection.fetch(_IN_FLIGHT)
         seen = int(await connection.fetchval("SELECT seen FROM outbox_progress") or 0)
         while True:

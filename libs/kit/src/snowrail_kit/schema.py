@@ -64,7 +64,17 @@ _STATEMENTS = (
     )
     """,
     f"ALTER TABLE inbox SET ({_APPENDED})",
-    "CREATE INDEX inbox_numbered ON inbox (producer, sequence_key, sequence)",
+    # the numbers that one batch brought of a sequence, kept until all below the last of them are there
+    """
+    CREATE TABLE inbox_run (
+        producer text NOT NULL,
+        sequence_key text NOT NULL,
+        first bigint NOT NULL,
+        last bigint NOT NULL,
+        numbers bigint[] NOT NULL
+    )
+    """,
+    "CREATE INDEX inbox_run_of_sequence ON inbox_run (producer, sequence_key, first)",
     """
     CREATE TABLE inbox_watermark (
         producer text NOT NULL,

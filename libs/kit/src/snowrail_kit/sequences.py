@@ -8,6 +8,7 @@ one costs a few seconds, nothing else.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import orjson
@@ -16,7 +17,7 @@ from nats.aio.msg import Msg
 
 from snowrail_kit.bus import PUBLISH_ERRORS, Bus
 from snowrail_kit.clock import Clock
-from snowrail_kit.database import TRANSIENT_ERRORS, Database
+from snowrail_kit.database import TRANSIENT_ERRORS, Connection, Database
 from snowrail_kit.relay import outgoing
 from snowrail_kit.telemetry import HOLES, HOLES_ALARM, REPUBLISHED
 
@@ -62,8 +63,6 @@ ON CONFLICT (producer, sequence_key) DO UPDATE SET contiguous = EXCLUDED.contigu
 WHERE mark.contiguous < EXCLUDED.contiguous
 """
 
-# The lateral query has its bounds as values, so that it reads the index between them; joined, it may read
-# every row of the subject, which is more with each event.
 _ADVANCE = """
 WITH span AS MATERIALIZED (
     SELECT producer, sequence_key, contiguous + 1 AS first, least(highest, contiguous + $4) AS last
@@ -72,11 +71,11 @@ WITH span AS MATERIALIZED (
     WHERE highest > contiguous
 ), missing AS MATERIALIZED (
     SELECT producer, sequence_key, number FROM span CROSS JOIN LATERAL (
-        SELECT generate_series(first, last) AS number
+        SELECT generate_series(span.first, span.last) AS number
         EXCEPT
-        SELECT sequence FROM inbox
-        WHERE inbox.producer = span.producer AND inbox.sequence_key = span.sequence_key
-          AND sequence BETWEEN first AND last
+        SELECT unnest(numbers) FROM inbox_run AS run
+        WHERE run.producer = span.producer AND run.sequence_key = span.sequence_key
+          AND run.first <= span.last AND run.last >= span.first
         ORDER BY number LIMIT $6
     ) AS absent
 ), recorded AS (
@@ -95,10 +94,17 @@ WHERE mark.producer = swept.producer AND mark.sequence_key = swept.sequence_key 
 _CLOSE = """
 DELETE FROM inbox_hole AS hole
 USING unnest($1::text[], $2::text[], $3::bigint[]) AS announced (producer, sequence_key, lowest)
+JOIN inbox_watermark AS mark USING (producer, sequence_key)
 WHERE hole.producer = announced.producer AND hole.sequence_key = announced.sequence_key
-  AND (sequence < lowest OR EXISTS (
-    SELECT 1 FROM inbox WHERE inbox.producer = hole.producer AND inbox.sequence_key = hole.sequence_key
-    AND inbox.sequence = hole.sequence))
+  AND (sequence < lowest OR sequence <= contiguous OR EXISTS (
+    SELECT 1 FROM inbox_run AS run
+    WHERE run.producer = hole.producer AND run.sequence_key = hole.sequence_key
+      AND sequence BETWEEN first AND last AND sequence = ANY(numbers)))
+"""
+
+_FORGET_RUNS = """
+DELETE FROM inbox_run AS run USING inbox_watermark AS mark
+WHERE run.producer = mark.producer AND run.sequence_key = mark.sequence_key AND run.last <= mark.contiguous
 """
 
 _DUE = """
@@ -109,6 +115,49 @@ UPDATE inbox_hole SET requested_at = $3 WHERE (producer, sequence_key, sequence)
     ORDER BY seen_at, sequence LIMIT $6)
 RETURNING producer, sequence_key, sequence
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """The numbers of a subject that its producer still holds: from `lowest` to `highest`."""
+
+    producer: str
+    subject: str
+    lowest: int
+    highest: int
+
+
+async def numbers_to_ask_for(
+    connection: Connection, announced: Sequence[Announced], now: datetime
+) -> dict[tuple[str, str], list[int]]:
+    """Compare what was announced with the inbox; return the numbers to ask for now, by producer and subject.
+
+    Remembers how far each subject is complete, which numbers above that are missing, and when they were asked
+    for. To be called in a transaction, by one process at a time.
+    """
+    producers = [item.producer for item in announced]
+    subjects = [item.subject for item in announced]
+    lowest = [item.lowest for item in announced]
+    highest = [item.highest for item in announced]
+    await connection.execute(_RAISE, producers, subjects, lowest)
+    await connection.execute(
+        _ADVANCE, producers, subjects, highest, SWEEP_WINDOW_NUMBERS, now, REPUBLISH_LIMIT_EVENTS
+    )
+    await connection.execute(_CLOSE, producers, subjects, lowest)
+    await connection.execute(_FORGET_RUNS)
+    due = await connection.fetch(
+        _DUE,
+        producers,
+        subjects,
+        now,
+        now - timedelta(seconds=HOLE_SETTLES_SECONDS),
+        now - timedelta(seconds=ASK_AGAIN_SECONDS),
+        REPUBLISH_LIMIT_EVENTS,
+    )
+    missing: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for row in due:
+        missing[row["producer"], row["sequence_key"]].append(row["sequence"])
+    return missing
 
 
 class Sequences:
@@ -155,31 +204,14 @@ class Sequences:
         """Look for holes below what was announced, ask for those that stay, alarm for those that are old."""
         now = self._clock.now()
         announced = [
-            (producer, key, lowest, highest)
+            Announced(producer, key, lowest, highest)
             for producer, numbers in self._announced.items()
             for key, (lowest, highest) in numbers.items()
         ]
         if not announced:
             return
-        producers, keys, lowest, highest = map(list, zip(*announced, strict=True))
         async with self._database.transaction() as connection:
-            await connection.execute(_RAISE, producers, keys, lowest)
-            await connection.execute(
-                _ADVANCE, producers, keys, highest, SWEEP_WINDOW_NUMBERS, now, REPUBLISH_LIMIT_EVENTS
-            )
-            await connection.execute(_CLOSE, producers, keys, lowest)
-            due = await connection.fetch(
-                _DUE,
-                producers,
-                keys,
-                now,
-                now - timedelta(seconds=HOLE_SETTLES_SECONDS),
-                now - timedelta(seconds=ASK_AGAIN_SECONDS),
-                REPUBLISH_LIMIT_EVENTS,
-            )
-        missing: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-        for row in due:
-            missing[row["producer"], row["sequence_key"]].append(row["sequence"])
+            missing = await numbers_to_ask_for(connection, announced, now)
         for (producer, key), numbers in missing.items():
             log.warning("asking for missing events", producer=producer, subject=key, count=len(numbers))
             request = {"subject": key, "sequences": sorted(numbers)}

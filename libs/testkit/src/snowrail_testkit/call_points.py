@@ -34,7 +34,7 @@ _FLUSH_TIMEOUT_SECONDS = 2
 _STATEMENT_CHARACTERS = 60
 _PR_SET_PDEATHSIG = 1
 _CHANGING = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32,}")
-_INBOX_INSERT, _INBOX_SUBJECTS = "INSERT INTO inbox ", 3
+_INBOX_INSERT, _INBOX_SUBJECTS = "WITH fresh AS ( INSERT INTO inbox ", 3
 _OUTBOX_INSERT, _OUTBOX_SUBJECTS = "INSERT INTO outbox ", 2
 _PLUMBING = ("snowrail_kit.database", "snowrail_kit.unit_of_work", "snowrail_kit.service", "snowrail_testkit")
 
