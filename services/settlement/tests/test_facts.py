@@ -1,5 +1,6 @@
 """Facts in the hands of settlement: set-based, in any order, however often, contradicting or not."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from snowrail_kit.ids import TimeOrderedIds
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_settlement.domain.lane import FactStatus
 from snowrail_settlement.usecases import facts
-from snowrail_testkit import Broker, RunningService
+from snowrail_testkit import Broker, RunningService, eventually
 from snowrail_testkit.escrow import EscrowWorld
 
 from .conftest import RunService
@@ -229,6 +230,35 @@ async def test_a_foreign_transaction_at_our_nonce_freezes_the_lane_and_fails_whe
         assert told == ["orphaned"] * 3
         assert await bench.transaction_state(tx) == "ambiguous"
         assert await bench.apply(tx, Told(FactStatus.FINAL, 4)) == ["executed"] * 3
+
+
+async def test_a_replacement_stored_while_the_fact_arrives_dies_with_the_nonce(bench: Bench) -> None:
+    database, replacement = bench.running.runtime.database, "0x" + "e" * 64
+    async with bench.attempt() as tx:
+        async with database.transaction() as lane:
+            await lane.execute("SELECT FROM lane_transaction FOR UPDATE")
+            await lane.execute(
+                "INSERT INTO lane_transaction (chain_id, tx_hash, signer, nonce, effect, raw, max_fee_per_gas,"
+                " max_priority_fee_per_gas, state, signed_at, cancels)"
+                " SELECT chain_id, $1, signer, nonce, effect, raw, 2 * max_fee_per_gas,"
+                " max_priority_fee_per_gas, 'signed', signed_at, cancels FROM lane_transaction",
+                replacement,
+            )
+            applied = asyncio.ensure_future(bench.apply(tx, Told(FactStatus.FINAL, 1)))
+
+            async def is_waiting() -> bool:
+                row = await database.fetch_row(
+                    "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    " AND datname = current_database()) AS waits"
+                )
+                return row is not None and row["waits"]
+
+            await eventually(is_waiting)
+        await applied
+        rows = await tx.fetch("SELECT tx_hash, state FROM lane_transaction")
+        assert {row["tx_hash"]: row["state"] for row in rows} == {bench.tx_hash: "final", replacement: "dead"}
+    async with database.transaction() as lane:
+        await lane.execute("DELETE FROM lane_transaction WHERE tx_hash = $1", replacement)
 
 
 async def test_foreign_use_of_earlier_nonces_and_of_other_keys_is_none_of_our_business(bench: Bench) -> None:

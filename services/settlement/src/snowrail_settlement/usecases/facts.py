@@ -40,9 +40,11 @@ async def apply_facts(deliveries: Sequence[Delivery[Any]], tx: Transaction, stat
 
 
 async def _apply_to_lanes(tx: Transaction, applied: Sequence[Observed]) -> None:
-    at_nonces = await lanes.lock_at_nonces(
-        tx, [(item.fact.chain_id, item.fact.sender, item.fact.nonce) for item in applied]
-    )
+    places = [(item.fact.chain_id, item.fact.sender, item.fact.nonce) for item in applied]
+    # a statement does not see what was stored while it waited for a lock: the first waits for whoever is
+    # replacing or cancelling there, the second finds what they have stored
+    await lanes.lock_at_nonces(tx, places)
+    at_nonces = await lanes.lock_at_nonces(tx, places)
     by_nonce: dict[tuple[int, str, int], list[AtNonce]] = {}
     for known in at_nonces:
         by_nonce.setdefault((known.chain_id, known.signer, known.nonce), []).append(known)
