@@ -238,8 +238,8 @@ async def test_a_replacement_stored_while_the_fact_arrives_dies_with_the_nonce(b
         async with database.transaction() as lane:
             await lane.execute("SELECT FROM lane_transaction FOR UPDATE")
             await lane.execute(
-                "INSERT INTO lane_transaction (chain_id, tx_hash, signer, nonce, effect, raw, max_fee_per_gas,"
-                " max_priority_fee_per_gas, state, signed_at, cancels)"
+                "INSERT INTO lane_transaction (chain_id, tx_hash, signer, nonce, effect, raw,"
+                " max_fee_per_gas, max_priority_fee_per_gas, state, signed_at, cancels)"
                 " SELECT chain_id, $1, signer, nonce, effect, raw, 2 * max_fee_per_gas,"
                 " max_priority_fee_per_gas, 'signed', signed_at, cancels FROM lane_transaction",
                 replacement,
