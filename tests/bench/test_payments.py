@@ -23,7 +23,8 @@ WARM_UP_RATE, WARM_UP_SECONDS = 50, 10
 SEARCH_SECONDS = 20
 WINDOW_SECONDS = 60
 RUNS = 3
-LEAD_SECONDS = 8
+LEAD_SECONDS = 20
+"""Before a window: consumers rest longer as load grows, and it takes this long until latency is steady."""
 SHARE_THAT_KEEPS_UP = 0.95
 """Of the payments offered in a search's window, those completed: they come block by block, 5 % at a time."""
 BOUND_MILLISECONDS = 8_000

@@ -82,6 +82,39 @@ async def test_a_message_waits_for_what_it_needs(
         assert await parked() == 0
 
 
+async def test_a_message_that_has_waited_for_long_is_not_dead_at_its_first_failure(
+    broker: Broker, settings: ServiceSettings, build: Builder, service: Service[Any, Any]
+) -> None:
+    payment, user = uuid4(), uuid4()
+    async with running_service(service, settings) as running:
+        await broker.probe.publish(build(FraudAssessV1, payment_id=payment, user_id=user, occurrence=7))
+
+        async def is_parked() -> Any:
+            return await value(running, "SELECT count(*) = 1 FROM parked_message")
+
+        await eventually(is_parked)
+        running.parts.poison.add(str(payment))
+        await running.runtime.database.fetch(
+            "UPDATE parked_message SET attempts = 50, next_try_at = now() RETURNING 1"
+        )
+
+        async def has_failed() -> Any:
+            return await value(running, "SELECT count(*) = 1 FROM parked_message WHERE failures = 1")
+
+        await eventually(has_failed, timeout_seconds=20)
+        assert await value(running, "SELECT count(*) = 0 FROM dead_letter")
+        await running.runtime.database.fetch(
+            "UPDATE parked_message SET failures = $1, next_try_at = now() RETURNING 1",
+            settings.consumer_attempts - 1,
+        )
+
+        async def is_dead() -> Any:
+            return await value(running, "SELECT count(*) = 1 FROM dead_letter WHERE event_id IS NOT NULL")
+
+        await eventually(is_dead, timeout_seconds=20)
+        assert await value(running, "SELECT count(*) = 0 FROM parked_message")
+
+
 async def test_a_task_or_a_request_wakes_waiting_messages_too(
     broker: Broker, settings: ServiceSettings, build: Builder, service: Service[Any, Any]
 ) -> None:

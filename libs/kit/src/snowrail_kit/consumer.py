@@ -281,9 +281,9 @@ class Consumer(Generic[P]):
             )
             if not rows:
                 return handled
-            if await self._handle_parked_batch(1, tried) is None:
-                event_id = rows[0]["event_id"]
-                tried.append(event_id)
+            event_id = rows[0]["event_id"]
+            tried.append(event_id)
+            if await self._handle_parked_batch(1, [], event_id) is None:
                 await self._count_parked_failure(event_id)
             handled += 1
         return handled
@@ -291,13 +291,14 @@ class Consumer(Generic[P]):
     async def _count_parked_failure(self, event_id: UUID) -> None:
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(
-                "UPDATE parked_message SET attempts = attempts + 1, next_try_at = $2 + interval '10 seconds'"
-                " WHERE event_id = $1 RETURNING attempts, subject, producer, aggregate_version, causation_id,"
-                " traceparent, body, event_id",
+                "UPDATE parked_message SET failures = failures + 1,"
+                " next_try_at = $2::timestamptz + interval '10 seconds'"
+                " WHERE event_id = $1 RETURNING failures, attempts, subject, producer, aggregate_version,"
+                " causation_id, traceparent, body, event_id",
                 event_id,
                 self._clock.now(),
             )
-            if row is None or row["attempts"] < self._attempts:
+            if row is None or row["failures"] < self._attempts:
                 return
             await connection.execute("DELETE FROM parked_message WHERE event_id = $1", event_id)
             await inbox.bury(
@@ -305,11 +306,13 @@ class Consumer(Generic[P]):
             )
             DEAD_LETTERS.labels(row["subject"]).inc()
 
-    async def _handle_parked_batch(self, limit: int, tried: list[UUID]) -> int | None:
+    async def _handle_parked_batch(
+        self, limit: int, excluded: list[UUID], only: UUID | None = None
+    ) -> int | None:
         """Claim and handle due messages in one transaction. None when an unexpected error undid it."""
         try:
             async with self._transaction() as tx:
-                rows = await inbox.claim_parked(tx.connection, tx.now, limit, tried)
+                rows = await inbox.claim_parked(tx.connection, tx.now, limit, excluded, only)
                 if not rows:
                     return 0
                 deliveries = [self._from_row(row) for row in rows]

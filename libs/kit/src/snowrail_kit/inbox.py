@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from nats.aio.msg import Msg
@@ -59,7 +60,8 @@ SET key = EXCLUDED.key, reason = EXCLUDED.reason, attempts = EXCLUDED.attempts,
 
 _CLAIM_PARKED = """
 DELETE FROM parked_message WHERE event_id IN (
-    SELECT event_id FROM parked_message WHERE next_try_at <= $1 AND NOT event_id = ANY($3::uuid[])
+    SELECT event_id FROM parked_message
+    WHERE next_try_at <= $1 AND NOT event_id = ANY($3::uuid[]) AND ($4::uuid IS NULL OR event_id = $4)
     ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 RETURNING event_id, key, subject, producer, aggregate_version, causation_id, traceparent, body, attempts
 """
@@ -130,10 +132,15 @@ async def wake_parked(connection: Connection, keys: set[str], now: datetime) -> 
 
 
 async def claim_parked(
-    connection: Connection, now: datetime, limit: int, excluded: Sequence[Any] = ()
+    connection: Connection, now: datetime, limit: int, excluded: Sequence[UUID] = (), only: UUID | None = None
 ) -> list[Row]:
-    """Take due waiting messages out of the table; they return to it if the transaction does not commit."""
-    return await connection.fetch(_CLAIM_PARKED, now, limit, list(excluded))
+    """Take due waiting messages out of the table; they return to it if the transaction does not commit.
+
+    Args:
+        excluded: ids of those to be left there.
+        only: the one to take, if it is due and nobody else holds it.
+    """
+    return await connection.fetch(_CLAIM_PARKED, now, limit, list(excluded), only)
 
 
 async def parked_is_full(connection: Connection) -> bool:

@@ -105,6 +105,7 @@ _STATEMENTS = (
         traceparent text,
         body bytea NOT NULL,
         attempts integer NOT NULL DEFAULT 0,
+        failures integer NOT NULL DEFAULT 0,
         parked_at timestamptz NOT NULL,
         next_try_at timestamptz NOT NULL
     )

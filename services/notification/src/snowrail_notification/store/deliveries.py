@@ -55,7 +55,9 @@ _REVISE = """
 INSERT INTO delivery AS known (delivery_id, contact_id, channel, content, priority, state, due_at, created_at)
 VALUES ($1, $2, $3, $4::text::jsonb, $5, 'pending', $6, $6)
 ON CONFLICT (delivery_id) DO UPDATE
-SET content = EXCLUDED.content, revision = known.revision + 1, attempts = 0, due_at = EXCLUDED.due_at,
+SET content = EXCLUDED.content, revision = known.revision + 1, due_at = EXCLUDED.due_at,
+    -- the attempt under way ends under its own number
+    attempts = CASE WHEN known.state = 'sending' THEN known.attempts ELSE 0 END,
     state = CASE WHEN known.state = 'sending' THEN 'sending' ELSE 'pending' END, error = NULL,
     finished_at = NULL
 WHERE known.content ->> 'at' < EXCLUDED.content ->> 'at'

@@ -1,4 +1,8 @@
-"""What time does to items: doubt, expiry, waiting in vain. Time never decides about what was signed."""
+"""What time does to items: doubt, expiry, waiting in vain. Time never decides about what was signed.
+
+Statements that lock items ask for their state twice: a row that a statement had to wait for is judged again,
+as it is by then, by the outermost condition alone.
+"""
 
 from datetime import timedelta
 
@@ -38,10 +42,14 @@ async def _doubt(tx: Transaction, after_seconds: float) -> int:
     """Tell of items that were signed long ago and of which the chain has said nothing."""
     silent = await items.lock_items(
         tx,
-        "item_id IN (SELECT item_id FROM item WHERE state IN ('assigned', 'submitted') AND sent_at < $1"
-        # what is not signed yet is in nobody's hands: there is no doubt about it
+        "state IN ('assigned', 'submitted') AND item_id IN ("
+        " SELECT item_id FROM item WHERE state IN ('assigned', 'submitted') AND sent_at < $1"
+        # what is not signed yet is in nobody's hands, and there is no doubt about it, unless it never will be
+        # signed because somebody else's transaction has the nonce for good
         " AND NOT EXISTS (SELECT 1 FROM lane_unsigned AS reserved WHERE reserved.chain_id = item.chain_id"
-        " AND reserved.signer = item.signer AND reserved.nonce = item.nonce)"
+        " AND reserved.signer = item.signer AND reserved.nonce = item.nonce"
+        " AND NOT EXISTS (SELECT 1 FROM observation AS seen WHERE seen.chain_id = item.chain_id"
+        " AND seen.sender = item.signer AND seen.nonce = item.nonce AND seen.status = 'final'))"
         " ORDER BY sent_at LIMIT $2)",
         tx.now - timedelta(seconds=after_seconds),
         _LIMIT,
@@ -59,8 +67,8 @@ async def _expire(tx: Transaction) -> int:
     """Fail items whose order's window has closed before anything was signed for them."""
     late = await items.lock_items(
         tx,
-        "item_id IN (SELECT item_id FROM item WHERE state = 'created' AND valid_until < $1"
-        " AND waits_for <> $2 ORDER BY sequence LIMIT $3)",
+        "state = 'created' AND waits_for <> $2 AND item_id IN (SELECT item_id FROM item"
+        " WHERE state = 'created' AND waits_for <> $2 AND valid_until < $1 ORDER BY sequence LIMIT $3)",
         int(tx.now.timestamp()),
         _AWAITS_EVIDENCE,
         _LIMIT,
@@ -78,17 +86,19 @@ async def _give_up(tx: Transaction, after_seconds: float) -> int:
     """Fail attempts that have waited, unsigned, for long enough; another attempt may follow."""
     waiting = await items.lock_items(
         tx,
-        "item_id IN (SELECT item_id FROM item WHERE state = 'created' AND waits_since < $1"
-        " AND waits_for <> $2 ORDER BY waits_since LIMIT $3)",
+        "state = 'created' AND waits_for <> $2 AND item_id IN (SELECT item_id FROM item"
+        " WHERE state = 'created' AND waits_for <> $2 AND waits_since < $1 ORDER BY waits_since LIMIT $3)",
         tx.now - timedelta(seconds=after_seconds),
         _AWAITS_EVIDENCE,
         _LIMIT,
     )
-    codes = await items.what_they_wait_for(tx, [item.item_id for item in waiting])
-    for item in waiting:
+    settled = await settle(tx, waiting, {})
+    unpaid = [item for item in waiting if item.item_id not in settled]
+    codes = await items.what_they_wait_for(tx, [item.item_id for item in unpaid])
+    for item in unpaid:
         detail = f"it waited {after_seconds:g} s; nothing was signed"
         _refuse(item, Refusal(codes[item.item_id], detail, True), tx)
-    await items.save_items(tx, waiting)
+    await items.save_items(tx, unpaid)
     return len(waiting)
 
 
