@@ -42,7 +42,7 @@ UPDATE inbox_run AS run SET numbers = array(
     SELECT unnest(numbers) EXCEPT SELECT sequence FROM forgotten
     WHERE forgotten.producer = run.producer AND forgotten.sequence_key = run.sequence_key)
 WHERE EXISTS (SELECT 1 FROM forgotten WHERE forgotten.producer = run.producer
-              AND forgotten.sequence_key = run.sequence_key AND sequence BETWEEN first AND last)
+              AND forgotten.sequence_key = run.sequence_key AND sequence = ANY(numbers))
 """
 
 _PARK = """
