@@ -19,11 +19,13 @@ from snowrail_events import (
     TransactionOrphanedV1,
 )
 from snowrail_events.parts import EscrowLog
+from snowrail_kit.database import Database
 from snowrail_kit.delivery import Delivery, Envelope
 from snowrail_kit.ids import TimeOrderedIds
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_settlement.domain.lane import FactStatus
 from snowrail_settlement.usecases import facts
+from snowrail_settlement.usecases.upkeep import keep_up
 from snowrail_testkit import Broker, RunningService, eventually
 from snowrail_testkit.escrow import EscrowWorld
 
@@ -232,6 +234,27 @@ async def test_a_foreign_transaction_at_our_nonce_freezes_the_lane_and_fails_whe
         assert await bench.apply(tx, Told(FactStatus.FINAL, 4)) == ["executed"] * 3
 
 
+async def is_waiting(database: Database) -> bool:
+    """Whether a statement waits for a lock."""
+    row = await database.fetch_row(
+        "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND datname = current_database()) AS waits"
+    )
+    return row is not None and row["waits"]
+
+
+async def test_upkeep_leaves_alone_what_was_decided_while_it_waited(bench: Bench) -> None:
+    database = bench.running.runtime.database
+    await database.fetch("UPDATE item SET sent_at = sent_at - interval '1 day' RETURNING 1")
+    async with database.transaction() as fact:
+        await fact.execute("UPDATE item SET state = 'failed', code = 'reverted'")
+        kept_up = asyncio.ensure_future(keep_up(bench.running.parts))
+        await eventually(lambda: is_waiting(database))
+    await kept_up
+    rows = await database.fetch("SELECT DISTINCT state, code FROM item")
+    assert [tuple(row) for row in rows] == [("failed", "reverted")]
+
+
 async def test_a_replacement_stored_while_the_fact_arrives_dies_with_the_nonce(bench: Bench) -> None:
     database, replacement = bench.running.runtime.database, "0x" + "e" * 64
     async with bench.attempt() as tx:
@@ -246,14 +269,7 @@ async def test_a_replacement_stored_while_the_fact_arrives_dies_with_the_nonce(b
             )
             applied = asyncio.ensure_future(bench.apply(tx, Told(FactStatus.FINAL, 1)))
 
-            async def is_waiting() -> bool:
-                row = await database.fetch_row(
-                    "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                    " AND datname = current_database()) AS waits"
-                )
-                return row is not None and row["waits"]
-
-            await eventually(is_waiting)
+            await eventually(lambda: is_waiting(database))
         await applied
         rows = await tx.fetch("SELECT tx_hash, state FROM lane_transaction")
         assert {row["tx_hash"]: row["state"] for row in rows} == {bench.tx_hash: "final", replacement: "dead"}
