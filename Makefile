@@ -8,7 +8,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
-WORKERS ?= auto
+# tests wait for servers a third of the time
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 TESTS ?=
 
 .PHONY: help environment up demo reset status test test-faults bench lint types imports gas audit documents format lock
