@@ -23,7 +23,7 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from snowrail_client import Reply, SnowrailClient, Wallet
+from snowrail_client import ApiError, Reply, SnowrailClient, Wallet
 from snowrail_local.dev_accounts import dev_account
 from snowrail_local.stack import Stack
 from snowrail_local.stack_settings import StackSettings
@@ -36,6 +36,7 @@ PAYMENTS_PER_PERSON = 10
 LEAST_IN_STATE = 20
 FUNDER_INDEX = 11
 USDC = 10**6
+SIGN_IN_ATTEMPTS = 10
 FINAL_TIMEOUT_SECONDS = 150.0
 APPROVE = "0x095ea7b3"
 TRANSFER = "0xa9059cbb"
@@ -153,7 +154,7 @@ async def prepare_payer(world: World, funder: Wallet, recipient: str, lock: asyn
             rpc, {"to": world.usdc, "value": "0", "data": data, "chain_id": chain_id}
         )
     )
-    await client.sign_in(wallet, chain_id)
+    await sign_in(client, wallet, chain_id)
     await client.connect()
     payer = Payer(client, wallet)
     for number in range(1, PAYMENTS_PER_PERSON + 1):
@@ -161,6 +162,19 @@ async def prepare_payer(world: World, funder: Wallet, recipient: str, lock: asyn
         payer.lines.append(signed(reply, wallet))
     payer.intents = {line.split()[1] for line in payer.lines}
     return payer
+
+
+async def sign_in(client: SnowrailClient, wallet: Wallet, chain_id: int) -> None:
+    """Sign in, waiting as long as the platform says where one address does so too often."""
+    for _ in range(SIGN_IN_ATTEMPTS):
+        try:
+            await client.sign_in(wallet, chain_id)
+            return
+        except ApiError as error:
+            if error.retry_after_seconds is None:
+                raise
+            await asyncio.sleep(error.retry_after_seconds)
+    raise AssertionError("the platform never let this address sign in")
 
 
 def signed(reply: Reply, wallet: Wallet) -> str:
