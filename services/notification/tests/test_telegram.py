@@ -1,12 +1,14 @@
 """Telegram against an emulator of the Bot API with its limits."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from snowrail_events import ChatAnsweredV1, ChatMessagePostedV1
+from snowrail_notification.domain.deliveries import Next, State
+from snowrail_notification.store.deliveries import NewDelivery, claim, end, revise
 from snowrail_testkit import Broker, Builder, RunningService, eventually
 from snowrail_testkit.emulators.telegram import (
     SECRET_HEADER,
@@ -110,6 +112,34 @@ async def test_the_webhook_is_the_bot_apis_alone(
             assert answer.status_code == 401
         assert await push(running, telegram, {"no": "update"}) == 400
         assert await push(running, telegram, {"update_id": 1, "poll": {"id": "x"}}) == 200
+
+
+async def test_an_answer_revised_while_it_is_sent_is_sent_again_and_keeps_its_message(
+    start_notification: StartNotification, moving_clock: MovingClock
+) -> None:
+    running = await start_notification(moving_clock)
+    contact, delivery = uuid4(), uuid4()
+
+    def answer(text: str, at: int) -> NewDelivery:
+        content = {"at": f"2026-01-01T00:00:0{at}Z", "text": text}
+        return NewDelivery(delivery, contact, "telegram", None, content, "medium", moving_clock.now())
+
+    async with running.runtime.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO contact (contact_id, user_id, channel, lookup, sealed_address, label, created_at,"
+            " confirmed_at) VALUES ($1, $1, 'telegram', $2, '', 'alice', $3, $3)",
+            contact,
+            bytes(32),
+            tx.now,
+        )
+        await revise(tx, answer("first", 1))
+        (claimed,) = await claim(tx, "telegram", 10, 1_000, timedelta(0))
+        await revise(tx, answer("second", 2))
+        assert await end(tx, claimed, Next(State.SENT), "", "message 7")
+    moving_clock.advance(1)
+    async with running.runtime.transaction() as tx:
+        (again,) = await claim(tx, "telegram", 10, 1_000, timedelta(0))
+    assert (again.content["text"], again.provider_reference, again.attempts) == ("second", "message 7", 1)
 
 
 async def test_lines_are_the_chats_and_cards_are_edited(

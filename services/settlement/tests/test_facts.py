@@ -255,6 +255,34 @@ async def test_upkeep_leaves_alone_what_was_decided_while_it_waited(bench: Bench
     assert [tuple(row) for row in rows] == [("failed", "reverted")]
 
 
+async def test_items_on_a_reserved_nonce_that_somebody_else_has_for_good_are_let_go(bench: Bench) -> None:
+    database = bench.running.runtime.database
+    async with database.transaction() as connection:
+        await connection.execute(
+            "INSERT INTO observation (chain_id, tx_hash, version, status, sender, nonce, succeeded,"
+            " block_number, block_hash) VALUES (31337, $1, 2, 'final', $2, $3, true, 100, $1)",
+            FOREIGN,
+            bench.sender,
+            bench.nonce + 1,
+        )
+        await connection.execute(
+            "INSERT INTO lane_nonce SELECT next.* FROM lane_nonce AS slot,"
+            " jsonb_populate_record(slot, jsonb_build_object('nonce', nonce + 1)) AS next"
+        )
+        await connection.execute(
+            "INSERT INTO lane_unsigned (chain_id, signer, nonce, callee, value, data, gas_limit)"
+            " SELECT chain_id, signer, nonce, $1, 0, '', 21000 FROM lane_nonce WHERE nonce = $2",
+            RECIPIENT,
+            bench.nonce + 1,
+        )
+        await connection.execute(
+            "UPDATE item SET state = 'assigned', nonce = nonce + 1, sent_at = sent_at - interval '1 day'"
+        )
+    await keep_up(bench.running.parts)
+    rows = await database.fetch("SELECT DISTINCT state, code FROM item")
+    assert [tuple(row) for row in rows] == [("failed", "nonce_taken")]
+
+
 async def test_a_replacement_stored_while_the_fact_arrives_dies_with_the_nonce(bench: Bench) -> None:
     database, replacement = bench.running.runtime.database, "0x" + "e" * 64
     async with bench.attempt() as tx:

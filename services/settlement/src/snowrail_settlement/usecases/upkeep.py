@@ -55,8 +55,9 @@ async def _doubt(tx: Transaction, after_seconds: float) -> int:
         _LIMIT,
     )
     settled = await settle(tx, silent, {})
-    doubtful = [item for item in silent if item.item_id not in settled]
-    hashes = await items.newest_hashes(tx, [item.item_id for item in doubtful])
+    unsettled = [item for item in silent if item.item_id not in settled]
+    hashes = await items.newest_hashes(tx, [item.item_id for item in unsettled])
+    doubtful = [item for item in unsettled if item.item_id in hashes]
     for item in doubtful:
         take_step(item, Step(ItemEvent.CANNOT_TELL, refusal=NO_EVIDENCE), tx, hashes[item.item_id])
     await items.save_items(tx, doubtful)
