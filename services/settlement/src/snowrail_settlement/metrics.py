@@ -33,6 +33,11 @@ NOT_SIGNED = Counter(
     "Times that a signer gave no signature, by what it raised",
     ["chain", "signer", "problem"],
 )
+SIGNER_PAUSE = ExclusiveGauge(
+    "snowrail_lane_signer_pause_seconds",
+    "How long a signer that gave no signature is left alone before it is asked again, 0 once it signs",
+    ["chain", "signer"],
+)
 KEY_CALLS_FAILED = Counter(
     "snowrail_lane_key_calls_failed_total",
     "Calls of a remote key that failed, those that were made again among them",
