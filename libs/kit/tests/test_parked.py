@@ -1,16 +1,19 @@
-"""Waiting messages: when they are tried again, and by whom they are woken."""
+"""Waiting messages: when they are tried again, by whom they are woken, and what a failure is charged to."""
 
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 
 from snowrail_events import FraudAssessedV1, FraudAssessV1
 from snowrail_kit import inbox
+from snowrail_kit.clock import SystemClock
+from snowrail_kit.consumer import Consumer
 from snowrail_kit.delivery import Delivery, Envelope
-from snowrail_kit.service import Service
+from snowrail_kit.ids import TimeOrderedIds
+from snowrail_kit.service import Runtime, Service
 from snowrail_kit.settings import ServiceSettings
 from snowrail_testkit import Broker, Builder, TestDatabase, eventually, running_service
 
@@ -83,3 +86,51 @@ async def test_a_wake_up_is_not_lost_on_a_message_that_is_being_tried(
         await arriving
         await broker.probe.collect(FraudAssessedV1, 1, timeout_seconds=10)
         assert not await is_parked()
+
+
+async def test_a_failure_is_charged_to_the_message_that_fails_while_another_one_is_held(
+    settings: ServiceSettings, build: Builder, service: Service[Any, Any]
+) -> None:
+    """Another replica holds the message that is due first; what fails is the one after it."""
+    runtime = Runtime("fraud", settings, SystemClock(), TimeOrderedIds(), with_database=True)
+    await runtime.database.open()
+    parts = service.compose(runtime)
+    consumer = Consumer(
+        "fraud",
+        service.consumers,
+        parts,
+        runtime.bus,
+        runtime.database,
+        runtime.transaction,
+        runtime.clock,
+        batch_messages=10,
+        attempts=3,
+    )
+    held, poisonous = (waiting(build(FraudAssessV1, payment_id=uuid4(), occurrence=0), "x") for _ in range(2))
+    parts.poison.add(str(poisonous.event.payment_id))
+    async with runtime.transaction() as tx:
+        await inbox.park(tx.connection, [held, poisonous], tx.now)
+        await tx.execute(
+            "UPDATE parked_message SET next_try_at = $1::timestamptz - CASE WHEN event_id = $2"
+            " THEN interval '2 s' ELSE interval '1 s' END",
+            tx.now,
+            held.envelope.event_id,
+        )
+    async with runtime.database.connection() as other_replica:
+        trying = other_replica.transaction()
+        await trying.start()
+        claimed = await inbox.claim_parked(other_replica, runtime.clock.now(), limit=1)
+        assert [row["event_id"] for row in claimed] == [held.envelope.event_id]
+        handling = asyncio.create_task(consumer.handle_parked())
+        await asyncio.wait([handling], timeout=2)
+        await trying.rollback()
+    await handling
+
+    async def failures() -> dict[UUID, int]:
+        rows = await runtime.database.fetch("SELECT event_id, failures FROM parked_message")
+        return {row["event_id"]: row["failures"] for row in rows}
+
+    assert await failures() == {held.envelope.event_id: 0, poisonous.envelope.event_id: 1}
+    assert await consumer.handle_parked() == 1
+    assert await failures() == {poisonous.envelope.event_id: 1}
+    await runtime.database.close()
