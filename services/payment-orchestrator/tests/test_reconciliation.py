@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from snowrail_events import (
     PaymentUpdatedV1,
@@ -36,6 +37,7 @@ from snowrail_payment_orchestrator.domain import (
     transfer_postings,
     wallet_account,
 )
+from snowrail_payment_orchestrator.metrics import HALTED
 from snowrail_payment_orchestrator.reconciliation import (
     ChainFigures,
     Difference,
@@ -315,6 +317,12 @@ async def test_a_difference_that_stays_halts_the_asset_until_somebody_resumes_it
     found = await comparison(orchestrator)
     assert found is not None
     assert found["halted_reason"], "nothing but a person resumes"
+    HALTED.remove(TOKEN)  # as where another replica has compared until now, and nothing is due
+
+    async def is_shown() -> bool:
+        return REGISTRY.get_sample_value("snowrail_asset_halted", {"token": TOKEN}) == 1
+
+    await eventually(is_shown)
     answer = await resume(orchestrator, "b")
     assert answer.status_code == 200, answer.text
     assert (await resume(orchestrator, "b")).json() == answer.json()
