@@ -205,10 +205,10 @@ async def test_a_chain_that_does_not_mine_ends_the_deployment_in_time(
 
 async def test_what_a_node_forgot_is_sent_again(rpc: RpcClient, tmp_path: Path, anvil: Anvil) -> None:
     anvil.call("evm_setAutomine", False)
-    deployer = Deployer(rpc, LocalSigner(DEPLOYER_KEY, CHAIN_ID), timeout_seconds=20)
+    deployer = Deployer(rpc, LocalSigner(DEPLOYER_KEY, CHAIN_ID), timeout_seconds=60)
     deploying = asyncio.create_task(deployer.deploy(tmp_path / "deployment.json", [], test_tokens=False))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while int((await asyncio.to_thread(anvil.call, "txpool_status"))["pending"], 16) == 0:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         anvil.call("anvil_dropAllTransactions")

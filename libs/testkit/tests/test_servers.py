@@ -58,13 +58,13 @@ async def test_the_broker_takes_authorisation_from_its_configuration(
 ) -> None:
     server = start_nats('authorization { user: "someone", password: "secret" }')
     with pytest.raises(NatsError):
-        await nats.connect(server.url, allow_reconnect=False, connect_timeout=2)
+        await nats.connect(server.url, allow_reconnect=False, connect_timeout=20)
     client = await nats.connect(server.url, user="someone", password="secret")
     await client.close()
 
 
 def test_the_broker_syncs_always(nats_server: JetStreamServer) -> None:
-    answer = httpx.get(f"{nats_server.monitor_url}/varz").json()
+    answer = httpx.get(f"{nats_server.monitor_url}/varz", timeout=30).json()
     assert answer["jetstream"]["config"]["sync_always"] is True
 
 

@@ -123,7 +123,7 @@ class EscrowWorld:
             "gas": hex(gas),
         }
         transaction_hash = str(await self.call("eth_sendTransaction", call))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await self.call("eth_getTransactionReceipt", transaction_hash)) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         return transaction_hash
