@@ -123,11 +123,17 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(rpc: RpcClient, tmp_path: Path) -> Stage:
+async def stage(rpc: RpcClient, tmp_path: Path, anvil: Anvil) -> AsyncIterator[Stage]:
     deployer = Deployer(rpc, LocalSigner(DEPLOYER_KEY, CHAIN_ID))
     executors = [LocalSigner(EXECUTOR_KEY, CHAIN_ID).address]
-    deployment = await deployer.deploy(tmp_path / "deployment.json", executors, test_tokens=True)
-    await deployer.mint(deployment, [LocalSigner(PAYER_KEY, CHAIN_ID).address], 1_000)
+    async with anvil.mining_what_is_left():
+        deployment = await deployer.deploy(tmp_path / "deployment.json", executors, test_tokens=True)
+        await deployer.mint(deployment, [LocalSigner(PAYER_KEY, CHAIN_ID).address], 1_000)
+        yield described_stage(rpc, tmp_path, deployment, executors)
+
+
+def described_stage(rpc: RpcClient, tmp_path: Path, deployment: Deployment, executors: list[str]) -> Stage:
+    """The stage on a chain whose description is written and read back."""
     chain = describe_chain(
         deployment,
         name="Snowrail dev chain",
@@ -214,7 +220,8 @@ async def test_what_a_node_forgot_is_sent_again(rpc: RpcClient, tmp_path: Path, 
         anvil.call("anvil_dropAllTransactions")
     finally:
         anvil.call("evm_setAutomine", True)
-    assert (await deploying).contracts["IntentEscrow"].address
+    async with anvil.mining_what_is_left():
+        assert (await deploying).contracts["IntentEscrow"].address
 
 
 async def test_minting_brings_balances_up_to_the_mark(stage: Stage) -> None:
