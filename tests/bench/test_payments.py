@@ -16,7 +16,7 @@ from .usage import processor_seconds, since
 PEOPLE = 300
 FIRST_RATE = 100
 RATE_STEP = 50
-FINEST_STEP = 10
+FINEST_STEP = 15
 LAST_RATE = 600
 SLOW_RATES = (75, 50, 25)
 WARM_UP_RATE, WARM_UP_SECONDS = 50, 10

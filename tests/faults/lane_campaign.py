@@ -70,6 +70,7 @@ def lane_scenario(settings: Settings, until: Until) -> Scenario:
             runtime.bus,
             runtime.database,
             runtime.transaction,
+            runtime.relay.follow,
             runtime.clock,
             settings.consumer_batch_messages,
             settings.consumer_attempts,

@@ -105,7 +105,16 @@ def consumer_scenario(settings: ServiceSettings, sent: Callable[[], int]) -> Cal
         await runtime.database.open()
         await runtime.bus.open()
         consumer: Consumer[None] = Consumer(
-            "fraud", consumers, None, runtime.bus, runtime.database, runtime.transaction, runtime.clock, 64, 3
+            "fraud",
+            consumers,
+            None,
+            runtime.bus,
+            runtime.database,
+            runtime.transaction,
+            runtime.relay.follow,
+            runtime.clock,
+            64,
+            3,
         )
         begin()
         working = [asyncio.ensure_future(work()) for work in (runtime.relay.run, consumer.run)]

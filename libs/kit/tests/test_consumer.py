@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 
 from snowrail_events import (
     FraudAssessedV1,
@@ -13,7 +14,7 @@ from snowrail_events import (
     PaymentSucceededV1,
     UserRegisteredV1,
 )
-from snowrail_kit import inbox
+from snowrail_kit import inbox, relay
 from snowrail_kit.service import Service
 from snowrail_kit.settings import ServiceSettings
 from snowrail_testkit import Broker, Builder, RunningService, TestDatabase, eventually, running_service
@@ -41,6 +42,23 @@ async def test_each_message_has_its_effect_once_and_is_answered_once(
         assert await broker.probe.count(FraudAssessedV1) == 120
         assert await value(running, "SELECT sum(amount) FROM effect") == 120 * 10**30
         assert max(running.parts.batches) > 1
+
+
+async def test_a_relay_does_not_rest_once_a_batch_has_brought_its_events(
+    broker: Broker,
+    settings: ServiceSettings,
+    build: Builder,
+    service: Service[Any, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def an_hour(messages: int, seconds: float) -> float:
+        return 3600.0
+
+    monkeypatch.setattr(relay, "gather_seconds", an_hour)
+    async with running_service(service, settings):
+        for answered in range(1, 4):
+            await broker.probe.publish(build(FraudAssessV1, payment_id=uuid4(), occurrence=0))
+            await broker.probe.collect(FraudAssessedV1, answered)
 
 
 async def test_a_poisonous_message_ends_alone_and_is_replayed(

@@ -105,6 +105,7 @@ class Consumer(Generic[P]):
         bus: Bus,
         database: Database,
         transaction: TransactionFactory,
+        committed: Callable[[], None],
         clock: Clock,
         batch_messages: int,
         attempts: int,
@@ -115,6 +116,7 @@ class Consumer(Generic[P]):
         self._bus = bus
         self._database = database
         self._transaction = transaction
+        self._committed = committed
         self._clock = clock
         self._batch_messages = batch_messages
         self._attempts = attempts
@@ -364,6 +366,7 @@ class Consumer(Generic[P]):
             async with self._transaction() as tx:
                 fresh = await inbox.register(tx.connection, self._name, deliveries)
                 await self._apply(fresh, tx, prepared)
+            self._committed()
         finally:
             for span in spans:
                 span.end()

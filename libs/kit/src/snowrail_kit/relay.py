@@ -131,16 +131,22 @@ class Relay:
         self._bus = bus
         self._batch_rows = batch_rows
         self._wakeup = asyncio.Event()
+        self._followed = asyncio.Event()
         self._stopping = False
 
     def wake(self) -> None:
         """Say that rows were committed."""
         self._wakeup.set()
 
+    def follow(self) -> None:
+        """Say that a batch of messages has committed: what it wrote is a batch to publish, as it is."""
+        self._followed.set()
+
     def stop(self) -> None:
         """Have `run` return once the outbox is empty, or at its next failure."""
         self._stopping = True
         self._wakeup.set()
+        self._followed.set()
 
     async def run(self) -> None:
         """Relay until `stop`. Failures are retried; nothing is marked that was not acknowledged."""
@@ -177,9 +183,10 @@ class Relay:
                 if not self._wakeup.is_set():
                     await connection.execute(_LAND)
                     rows = []
-                if len(rows) < self._batch_rows:
-                    await asyncio.sleep(gather_seconds(len(rows), time.monotonic() - started))
+                if len(rows) < self._batch_rows and not self._stopping:
+                    await self._gather(gather_seconds(len(rows), time.monotonic() - started))
             self._wakeup.clear()
+            self._followed.clear()
             rows = await connection.fetch(_NUMBER, seen, self._batch_rows, GAP_KEEP_SECONDS)
             if rows:
                 seen = max(seen, rows[-1]["position"])
@@ -204,6 +211,14 @@ class Relay:
                 finally:
                     otel_context.detach(token)
                 RELAYED.labels(mode).inc(len(messages))
+
+    async def _gather(self, seconds: float) -> None:
+        """Let more rows come, until a batch of messages has brought its own.
+
+        The consumer has rested before that batch; resting for it here too would only delay it.
+        """
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._followed.wait(), timeout=seconds)
 
     async def _pause(self, seconds: float) -> None:
         try:

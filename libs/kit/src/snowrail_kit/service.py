@@ -273,6 +273,7 @@ async def _start_work(service: Service[S, P], runtime: Runtime[S], parts: P, sta
             runtime.bus,
             runtime.database,
             runtime.transaction,
+            runtime.relay.follow,
             runtime.clock,
             runtime.settings.consumer_batch_messages,
             runtime.settings.consumer_attempts,
