@@ -16,7 +16,7 @@ from snowrail_delivery.kubernetes import Cluster
 from snowrail_gateway.edge import NOT_PUBLIC
 from snowrail_local.servers import free_port
 
-START_TIMEOUT_SECONDS = 10
+START_TIMEOUT_SECONDS = 60
 CADDY = Path(sys.executable).with_name("caddy")
 
 
@@ -72,7 +72,7 @@ async def edge(
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with gateway, httpx.AsyncClient(base_url=f"http://127.0.0.1:{public}") as client:
+        async with gateway, httpx.AsyncClient(base_url=f"http://127.0.0.1:{public}", timeout=30) as client:
             await until_healthy(f"http://127.0.0.1:{health}/health")
             yield client
     finally:

@@ -196,7 +196,7 @@ def test_each_task_of_the_image_runs_what_it_says_with_its_one_secret(
         (tmp_path / name).write_text(f"the $secret of {name.upper()}")
     environment = {"PATH": f"{tmp_path}:{os.defpath}", "SNOWRAIL_SERVICE": "payment-orchestrator"}
     finished = subprocess.run(
-        ["sh", script, *task], env=environment, capture_output=True, text=True, timeout=10, check=True
+        ["sh", script, *task], env=environment, capture_output=True, text=True, timeout=60, check=True
     )
     command, *variables = finished.stdout.splitlines()
     assert command == arguments
@@ -213,7 +213,7 @@ def test_a_task_without_its_secret_or_without_meaning_fails(repository: Path, tm
             ["sh", repository / "deploy/images/snowrail", task],
             env={"PATH": f"{tmp_path}:{os.defpath}", "SNOWRAIL_SERVICE": "intent"},
             capture_output=True,
-            timeout=10,
+            timeout=60,
             check=False,
         )
         assert finished.returncode != 0, task

@@ -18,7 +18,7 @@ from snowrail_local.servers import free_port
 from snowrail_local.servers.nats import nats_server_binary
 from snowrail_topology import CONSUMES, EVENTS_STREAM, apply
 
-START_TIMEOUT_SECONDS = 20
+START_TIMEOUT_SECONDS = 60
 CLUSTER_HOSTS = ("nats-0", "nats-1", "nats-2")
 
 
@@ -107,7 +107,7 @@ async def server(
 
 async def varz(server: Server) -> dict[str, Any]:
     """What the server says about itself."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         return (await client.get(f"{server.monitor_url}/varz")).json()
 
 
@@ -132,7 +132,7 @@ async def test_the_topology_job_creates_every_stream_and_consumer(server: Server
 
 async def test_nobody_enters_without_an_identity(server: Server) -> None:
     with pytest.raises(NatsError, match=re.compile("authorization", re.IGNORECASE)):
-        await nats.connect(server.url, allow_reconnect=False)
+        await nats.connect(server.url, allow_reconnect=False, connect_timeout=20)
 
 
 async def test_three_servers_hold_three_copies_and_lose_one_without_notice(

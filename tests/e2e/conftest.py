@@ -13,7 +13,7 @@ from snowrail_local.dev_accounts import dev_account
 from snowrail_local.stack import Stack
 from snowrail_local.stack_settings import StackSettings
 
-from .people import Chain, NewPerson, Person, fund
+from .people import Chain, NewPerson, PatientClient, Person, fund
 
 FAST_POSTGRES = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 FUNDER_INDEX = 11
@@ -29,6 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "SNOWRAIL_ADDRESS_REQUESTS_PER_MINUTE": "100000",
         "SNOWRAIL_USER_REQUESTS_PER_HOUR": "100000",
         "SNOWRAIL_CANCELLATION_SETTLE_SECONDS": "2",
+        "SNOWRAIL_WAITING_NOTICE_SECONDS": "60",  # the first answer is the one that is meant
     }
     with Stack(
         StackSettings(
@@ -56,7 +57,7 @@ async def new_person(stack: Stack, chain: Chain) -> AsyncIterator[NewPerson]:
     lock = asyncio.Lock()
 
     async def make(cro: int = 0, usdc: int = 0, key: str | None = None, connect: bool = True) -> Person:
-        client = SnowrailClient(stack.origin)
+        client = PatientClient(stack.origin)
         opened.append(client)
         rpc = client.rpc(chain.url)
         wallet = Wallet.from_key(key) if key else Wallet.create()

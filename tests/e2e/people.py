@@ -9,8 +9,17 @@ from typing import Any
 from snowrail_client import Reply, Rpc, SnowrailClient, Wallet
 from snowrail_local.stack import Stack
 
-KNOWN_SOON_ATTEMPTS = 5
-KNOWN_SOON_PAUSE_SECONDS = 0.3
+PATIENCE_SECONDS = 60.0
+KNOWN_SOON_PAUSES_SECONDS = (0.3, 0.6, 1.2, 2.4, 4.8, 9.6)
+"""Few and long enough for the limit on commands."""
+
+
+class PatientClient(SnowrailClient):
+    """A client for a machine that may stall."""
+
+    async def say(self, text: str, timeout_seconds: float = PATIENCE_SECONDS) -> Reply:
+        """See `SnowrailClient.say`."""
+        return await super().say(text, timeout_seconds)
 
 
 @dataclass(frozen=True)
@@ -57,10 +66,10 @@ class Person:
         """Type `/pay @recipient amount currency`. Chat hears of new people a moment later."""
         line = f"/pay @{recipient.handle} {amount} {currency}"
         reply = await self.say(line)
-        for _ in range(KNOWN_SOON_ATTEMPTS):
+        for pause_seconds in KNOWN_SOON_PAUSES_SECONDS:
             if reply.card.status != "user_unknown":
                 break
-            await asyncio.sleep(KNOWN_SOON_PAUSE_SECONDS)
+            await asyncio.sleep(pause_seconds)
             reply = await self.say(line)
         return reply
 
@@ -70,14 +79,16 @@ class Person:
             if approve or "pprove" not in action.label:
                 await self.client.perform(action, self.wallet, self.rpc)
 
-    async def until_final(self, intent_id: str, timeout_seconds: float = 60) -> dict[str, Any]:
+    async def until_final(self, intent_id: str, timeout_seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Return the `intent:executed` event of an intent."""
         event = await self.client.connection.wait_for(
             "intent:executed", lambda item: item.data["intent_id"] == intent_id, timeout_seconds
         )
         return dict(event.data)
 
-    async def until_status(self, intent_id: str, status: str, timeout_seconds: float = 60) -> dict[str, Any]:
+    async def until_status(
+        self, intent_id: str, status: str, timeout_seconds: float = PATIENCE_SECONDS
+    ) -> dict[str, Any]:
         """Return the `intent:updated` event by which an intent reached a status."""
         event = await self.client.connection.wait_for(
             "intent:updated",
@@ -89,7 +100,9 @@ class Person:
     async def created_intent(self, reply: Reply) -> dict[str, Any]:
         """Return the `intent:created` event of the intent that a card shows."""
         event = await self.client.connection.wait_for(
-            "intent:created", lambda item: item.data["intent_id"] in reply.text or _shown(item.data, reply)
+            "intent:created",
+            lambda item: item.data["intent_id"] in reply.text or _shown(item.data, reply),
+            PATIENCE_SECONDS,
         )
         return dict(event.data)
 

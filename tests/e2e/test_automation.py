@@ -33,7 +33,7 @@ async def ask(person: Person, recipient: str, usdc: int = 1, **terms: Any) -> di
                 await person.client.request("POST", "/api/intents", body, idempotency_key=str(uuid4()))
             )
         except ApiError as error:
-            if error.code != "limits_unknown":
+            if error.code != "limits_unknown" and error.status != 503:
                 raise
             return None
 
@@ -74,9 +74,9 @@ async def test_a_scheduled_payment_waits_can_be_held_back_and_is_paid_in_its_tim
     new_person: NewPerson,
 ) -> None:
     alice, bob = await asyncio.gather(new_person(cro=1, usdc=10), new_person(connect=False))
-    intent = await ask(alice, bob.address, 2, not_before=soon(6))
+    intent = await ask(alice, bob.address, 2, not_before=soon(10))
     await authorise(alice, intent)
-    held = await ask(alice, bob.address, 3, not_before=soon(6))
+    held = await ask(alice, bob.address, 3, not_before=soon(10))
     await authorise(alice, held)
     paused = await alice.client.request("POST", f"/api/intents/{held['intent_id']}/pause")
     assert paused["paused"] is True
@@ -85,7 +85,7 @@ async def test_a_scheduled_payment_waits_can_be_held_back_and_is_paid_in_its_tim
     final = await alice.until_final(intent["intent_id"])
     assert final["occurrence"] == 0
     assert await bob.balance("USDC") == 2 * USDC
-    await asyncio.sleep(5)
+    await asyncio.sleep(3)
     assert (await shown(alice, held))["occurrences"] == []
     await alice.client.request("POST", f"/api/intents/{held['intent_id']}/resume")
     await alice.until_final(held["intent_id"])
@@ -109,7 +109,7 @@ async def test_a_payment_waits_for_its_price_and_says_so(stack: Stack, new_perso
     async def judged_by_a_price() -> bool:
         return (await shown(alice, intent))["reason"] == "price_condition_unmet"
 
-    await eventually(judged_by_a_price, timeout_seconds=20)
+    await eventually(judged_by_a_price)
     overview = await alice.client.request("GET", "/api/stats/overview")
     assert overview["delay_reasons"] == {"price_condition_unmet": 1}
     async with httpx.AsyncClient(base_url=stack.price_provider_url) as provider:
@@ -124,7 +124,7 @@ async def test_a_payment_waits_for_its_price_and_says_so(stack: Stack, new_perso
 
 async def test_what_a_series_missed_is_left_out_or_made_up_for(stack: Stack, new_person: NewPerson) -> None:
     alice, bob = await asyncio.gather(new_person(cro=1, usdc=20), new_person(connect=False))
-    start = datetime.now(UTC) + timedelta(seconds=10)
+    start = datetime.now(UTC) + timedelta(seconds=15)
     daily = {"kind": "daily", "time_zone": "Europe/Paris", "start_at": start.isoformat(), "count": 5}
     made_up = await ask(alice, bob.address, 2, recurrence={**daily, "missed": "run_once"})
     assert (made_up["order"]["max_executions"], made_up["occurrences_total"]) == (5, 5)
@@ -154,7 +154,7 @@ async def test_what_a_series_missed_is_left_out_or_made_up_for(stack: Stack, new
         seen = await shown(alice, made_up)
         return seen if seen["status"] == "armed" else None
 
-    repeated = await eventually(goes_on, timeout_seconds=20)
+    repeated = await eventually(goes_on)
     assert (repeated["occurrences_paid"], repeated["next_run_at"]) == (1, skipped["next_run_at"])
     cancelled = await alice.client.request("DELETE", f"/api/intents/{made_up['intent_id']}")
     assert cancelled["status"] == "cancelled"
@@ -167,7 +167,7 @@ async def test_a_payment_that_is_not_covered_is_told_before_its_day(new_person: 
     intent = await ask(alice, bob.address, 5, not_before=soon(3_600))
     await authorise(alice, intent)
     told = await alice.client.connection.wait_for(
-        "notification", lambda item: item.data["type"] == "low_balance", 20
+        "notification", lambda item: item.data["type"] == "low_balance", 60
     )
     assert "needs 5 USDC; your wallet holds 1 USDC" in told.data["message"]
     assert (await shown(alice, intent))["status"] == "awaiting_funds"

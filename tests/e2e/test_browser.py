@@ -44,7 +44,7 @@ def browser_folder() -> Iterator[Path]:
             yield Path(folder)
         finally:
             process.kill()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
 
 class Page:
@@ -64,14 +64,14 @@ class Page:
             if message.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown"):
                 self.failures.append(json.dumps(message["params"])[:500])
             if message.get("id") == self._last_id:
-                return message["result"]
+                return message.get("result", {})
 
     async def value(self, expression: str) -> Any:
         """Return the value of an expression, awaiting it where it is a promise."""
         answer = await self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
-        return answer["result"].get("value")
+        return answer.get("result", {}).get("value")  # nothing while the page is replaced
 
 
 async def devtools_address(folder: Path) -> str | None:
@@ -82,7 +82,7 @@ async def devtools_address(folder: Path) -> str | None:
 
 
 async def test_the_origin_says_where_to_look_and_shields_its_page(stack: Stack, browser_folder: Path) -> None:
-    address = await eventually(lambda: devtools_address(browser_folder), 30)
+    address = await eventually(lambda: devtools_address(browser_folder), 60)
     async with connect(address, max_size=None) as browser:
         control = Page(browser)
         target = await control.call("Target.createTarget", url="about:blank")
@@ -98,7 +98,7 @@ async def test_the_origin_says_where_to_look_and_shields_its_page(stack: Stack, 
                     "document.readyState === 'complete' && location.href !== 'about:blank'"
                 )
 
-            await eventually(loaded, 15)
+            await eventually(loaded, 60)
             assert "Snowrail" in await page.value("document.body.innerText")
             links = await page.value("[...document.links].map(link => new URL(link.href).pathname)")
             assert any(path.endswith("/openapi.json") for path in links)

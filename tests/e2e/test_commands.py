@@ -12,7 +12,7 @@ from snowrail_local.stack import Stack
 from .journey import Speaker, left_out, tell_all, tellers
 from .people import Chain, NewPerson, Person
 
-ATTEMPTS = 20
+ATTEMPTS = 40
 PAUSE_SECONDS = 0.5
 
 ANSWERS = [
@@ -150,7 +150,7 @@ async def test_a_template_runs_to_its_end_with_one_approval(new_person: NewPerso
         event = await alice.client.connection.wait_for(
             "chat:message",
             lambda item: item.data["card"]["card_id"] == run.card.card_id and words in str(item.data["card"]),
-            timeout_seconds=30,
+            timeout_seconds=60,
         )
         return event.data
 

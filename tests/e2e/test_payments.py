@@ -10,8 +10,16 @@ from snowrail_client import Event, SnowrailClient
 from snowrail_local.stack import Stack
 from snowrail_testkit import eventually
 
-from .people import NewPerson, Person
+from .people import PATIENCE_SECONDS, NewPerson, Person
 
+NAMES = {
+    "intent:created",
+    "tx:pending",
+    "tx:confirmed",
+    "intent:executed",
+    "payment_processed",
+    "chat:message",
+}
 CRO = 10**18
 USDC = 10**6
 
@@ -33,7 +41,7 @@ async def test_native_payment_clears_and_both_are_told(new_person: NewPerson) ->
     final = await alice.until_final(intent["intent_id"])
     assert await bob.balance("CRO") - before == 75 * CRO // 10
     received = await bob.client.connection.wait_for(
-        "notification", lambda item: item.data["type"] == "payment_received"
+        "notification", lambda item: item.data["type"] == "payment_received", PATIENCE_SECONDS
     )
     assert received.data["message"] == f"7.5 CRO arrived from @{alice.handle}."
     await alice.until_status(intent["intent_id"], "completed")
@@ -61,17 +69,13 @@ async def test_events_have_the_names_and_order_of_the_product(new_person: NewPer
     await alice.sign(card)
     await alice.until_final(intent["intent_id"])
     await alice.until_status(intent["intent_id"], "completed")
+
+    async def all_seen() -> bool:
+        return {event.name for event in events} >= NAMES
+
+    await eventually(all_seen)
     watching.cancel()
     seen = [event.name for event in events]
-    for name in (
-        "intent:created",
-        "tx:pending",
-        "tx:confirmed",
-        "intent:executed",
-        "payment_processed",
-        "chat:message",
-    ):
-        assert name in seen, f"{name} is missing in {seen}"
     assert seen.index("intent:created") < seen.index("tx:pending") < seen.index("intent:executed")
 
 
@@ -100,7 +104,7 @@ async def test_a_funded_payment_is_cancelled_on_chain_and_the_deposit_comes_back
         offer = await alice.say(f"/withdraw {intent['intent_id'][:8]}")
         await alice.sign(offer)
         ready = await alice.client.connection.wait_for(
-            "notification", lambda item: item.data["type"] == "withdrawal_ready", 30
+            "notification", lambda item: item.data["type"] == "withdrawal_ready", PATIENCE_SECONDS
         )
         await alice.until_status(intent["intent_id"], "cancelled")
     finally:
@@ -163,11 +167,12 @@ async def test_two_devices_of_a_user_see_the_same(stack: Stack, new_person: NewP
         await phone.sign_in(alice.wallet, alice.chain.chain_id)
         await phone.connect()
         card = await alice.pay(bob, "1", "CRO")
-        event = await phone.connection.wait_for("chat:message")
-        assert event.data["text"] == card.text
+        await phone.connection.wait_for(
+            "chat:message", lambda item: item.data["text"] == card.text, PATIENCE_SECONDS
+        )
         notice = await alice.client.connection.wait_for(
-            "notification", lambda item: item.data["type"] == "security_alert"
+            "notification", lambda item: item.data["type"] == "security_alert", PATIENCE_SECONDS
         )
         await alice.client.connection.mark_read(notice.data["id"])
-        read = await phone.connection.wait_for("notification:read")
+        read = await phone.connection.wait_for("notification:read", timeout_seconds=PATIENCE_SECONDS)
         assert notice.data["id"] in read.data["ids"]

@@ -7,7 +7,7 @@ import pytest
 from .people import NewPerson
 from .test_commands import until_row
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 async def test_a_payment_repeats_is_held_back_and_cancelled(

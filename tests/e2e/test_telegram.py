@@ -15,9 +15,9 @@ from snowrail_testkit.emulators.telegram import Sent, TelegramEmulator, running_
 from .journey import tell_all, tellers
 from .people import Chain, NewPerson, Person
 
-ANSWER_SECONDS = 15.0
+ANSWER_SECONDS = 40.0
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -12,7 +12,7 @@ from snowrail_testkit.terminal import pseudo_terminal
 
 from .people import Chain, NewPerson
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 _MODULE = "snowrail_client.terminal.main"
 _PASSWORD = "correct horse"

@@ -7,7 +7,7 @@ from snowrail_testkit import eventually
 
 from .people import NewPerson, Person
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 async def answered(person: Person, line: str) -> Reply:

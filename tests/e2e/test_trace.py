@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from snowrail_client import SnowrailClient, Wallet
+from snowrail_client import Wallet
 from snowrail_local.dev_accounts import people
 from snowrail_local.stack import Stack
 from snowrail_local.stack_settings import StackSettings
 from snowrail_testkit.emulators.otlp import CollectedSpan, OtlpCollector
 from snowrail_testkit.waiting import eventually
 
-from .people import Chain, Person
+from .people import PATIENCE_SECONDS, Chain, PatientClient, Person
 
 FAST_POSTGRES = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
-EXPORTED_SECONDS = 15
+EXPORTED_SECONDS = 60
 WHOLE_TRACE = {
     "gateway",
     "chat",
@@ -61,7 +61,11 @@ def traced_stack(collector: OtlpCollector, tmp_path_factory: pytest.TempPathFact
         folder,
         services=free.services,
         ports=free.ports,
-        environment={"SNOWRAIL_OTLP_ENDPOINT": collector.endpoint, "SNOWRAIL_TRACE_RATIO": "1"},
+        environment={
+            "SNOWRAIL_OTLP_ENDPOINT": collector.endpoint,
+            "SNOWRAIL_TRACE_RATIO": "1",
+            "SNOWRAIL_WAITING_NOTICE_SECONDS": "60",
+        },
         postgres_settings=FAST_POSTGRES,
     )
     with Stack(settings) as running:
@@ -72,7 +76,7 @@ def traced_stack(collector: OtlpCollector, tmp_path_factory: pytest.TempPathFact
 async def payments(traced_stack: Stack) -> AsyncIterator[dict[str, Traced]]:
     """One native and one ERC-20 payment, final on the chain; nothing else was paid on this stack."""
     chain = Chain.of(traced_stack)
-    async with SnowrailClient(traced_stack.origin) as first, SnowrailClient(traced_stack.origin) as second:
+    async with PatientClient(traced_stack.origin) as first, PatientClient(traced_stack.origin) as second:
         alice, bob = [
             Person(client, Wallet.from_key(account.private_key), client.rpc(chain.url), chain)
             for client, account in zip((first, second), people(), strict=False)
@@ -93,7 +97,7 @@ async def pay(payer: Person, recipient: Person, currency: str) -> Traced:
     await payer.until_final(intent_id)
     await payer.until_status(intent_id, "completed")
     await recipient.client.connection.wait_for(
-        "payment_processed", lambda item: item.data["intent_id"] == intent_id
+        "payment_processed", lambda item: item.data["intent_id"] == intent_id, PATIENCE_SECONDS
     )
     return Traced(intent_id, reply.message_id, authorised_by)
 

@@ -7,7 +7,7 @@ import asyncpg
 from snowrail_events import Event
 from snowrail_testkit import Broker, TestDatabase
 
-ANSWER_TIMEOUT_SECONDS = 5
+ANSWER_TIMEOUT_SECONDS = 30
 
 
 async def redeliver_quickly(broker: Broker, service: str, ack_wait_seconds: float) -> None:

@@ -46,8 +46,8 @@ EXECUTED_TOPIC = "0x" + keccak(b"Executed(bytes32,uint32,address,address,address
 RECIPIENT = checksum_address(b"\xaa" * 20)
 POLL_SECONDS = 0.02
 REDELIVERY_SECONDS = 0.2
-START_TIMEOUT_SECONDS = 30
-STOP_TIMEOUT_SECONDS = 15
+START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 60
 
 
 Scenario = Callable[[Callable[[], None], Callable[[], None]], Awaitable[None]]

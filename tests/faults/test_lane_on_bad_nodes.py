@@ -243,7 +243,7 @@ async def check(suffering: Suffering) -> None:
         await lane.run(None)
         return await is_settled()
 
-    await eventually(mine_and_look, timeout_seconds=30)
+    await eventually(mine_and_look, timeout_seconds=120)
     items = await lane.rows("SELECT * FROM item")
     wanted = Counter((command.payment_id, command.attempt) for command in lane.commands)
     assert Counter((row["payment_id"], row["attempt"]) for row in items) == wanted

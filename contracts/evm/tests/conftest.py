@@ -22,7 +22,7 @@ settings.register_profile(
     deadline=None,
     derandomize=not MORE_EXAMPLES,
     max_examples=MORE_EXAMPLES or 100,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.register_profile(
     "anvil",

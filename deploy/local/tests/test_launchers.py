@@ -56,6 +56,13 @@ def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
     assert not server.record_file.exists()
 
 
+def test_a_port_is_given_to_nobody_else_before_its_server_listens() -> None:
+    script = "from snowrail_local.servers import free_port\nfor _ in range(200): print(free_port())"
+    other = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    ports = [*map(int, other.stdout.split()), *(free_port() for _ in range(200))]
+    assert len(set(ports)) == len(ports) == 400
+
+
 def test_a_fixed_port_that_is_taken_is_an_error(folder: Path) -> None:
     with (
         NatsServer(folder / "first") as first,

@@ -33,6 +33,7 @@ class Session:
             inbox_prefix=f"_INBOX_{self.name}".encode(),
             error_cb=self._on_error,
             allow_reconnect=False,
+            connect_timeout=20,
         )
 
     async def _on_error(self, error: Exception) -> None:
@@ -107,7 +108,7 @@ async def test_nobody_hears_what_is_not_theirs(sessions: dict[str, Session]) -> 
 
 async def test_a_stranger_is_not_let_in(broker: Broker) -> None:
     with pytest.raises(nats.errors.Error):
-        await nats.connect(broker.server.url, allow_reconnect=False, connect_timeout=2)
+        await nats.connect(broker.server.url, allow_reconnect=False, connect_timeout=20)
 
 
 async def test_applying_twice_changes_nothing_and_a_change_arrives(broker: Broker) -> None:

@@ -43,7 +43,7 @@ class Service:
         secret: str = "",
         key_id: str = "alias/executor",
         on_failed_call: Callable[[str], None] | None = None,
-        timeout_seconds: float = 2,
+        timeout_seconds: float = 10,
     ) -> KmsKey:
         """A key of the service."""
         settings = KmsSettings(self.url, "eu-central-1", key_id, timeout_seconds)
@@ -112,8 +112,9 @@ async def test_an_answer_that_never_comes_is_asked_for_again_and_counted(
     kms: Service, spoilt: Spoilt
 ) -> None:
     kinds: list[str] = []
-    key = kms.key(on_failed_call=kinds.append, timeout_seconds=0.2)
-    kms.emulator.late_seconds = 0.4
+    # an answer that is only slow is no failed call
+    key = kms.key(on_failed_call=kinds.append, timeout_seconds=1 if spoilt is Spoilt.LATE else 10)
+    kms.emulator.late_seconds = 1.2
     kms.emulator.spoilt = [spoilt]
     assert len(await key.sign_digest(b"\x01" * 32)) == 65
     assert len(kinds) == 1

@@ -21,6 +21,7 @@ from snowrail_chain.rpc import (
     RpcTooLarge,
     RpcUnavailable,
 )
+from snowrail_testkit import eventually
 
 Refuse = Callable[[int, int], tuple[int, str] | None]
 """Error code and words for a query of so many blocks and results, if it is refused."""
@@ -33,7 +34,7 @@ async def node(
     """A node with one log in each listed block; `asked` gets the span of each query.
 
     Args:
-        answers_within_blocks: for queries of more blocks it takes longer than the client waits.
+        answers_within_blocks: for queries of more blocks it takes longer than a hasty client waits.
     """
 
     async def handle(request: web.Request) -> web.Response:
@@ -51,12 +52,28 @@ async def node(
 
     application = web.Application()
     application.router.add_post("/", handle)
-    timeout_seconds = 10 if answers_within_blocks is None else 0.5
     async with (
         TestServer(application) as server,
-        RpcClient(str(server.make_url("/")), 338, timeout_seconds=timeout_seconds) as client,
+        RpcClient(str(server.make_url("/")), 338, timeout_seconds=30) as client,
     ):
         yield client
+
+
+@asynccontextmanager
+async def hasty(url: str) -> AsyncGenerator[RpcClient]:
+    """A client that waits half a second, once it is connected."""
+    client = RpcClient(url, 338, timeout_seconds=0.5)
+
+    async def is_connected() -> bool:
+        try:
+            await client.connect()
+        except RpcTimeout:
+            return False
+        return True
+
+    await eventually(is_connected)
+    yield client
+    await client.close()
 
 
 @settings(max_examples=20, deadline=None)
@@ -109,12 +126,12 @@ async def test_a_part_grows_again_once_the_node_keeps_up() -> None:
 
 async def test_a_timeout_makes_the_next_query_smaller_and_is_not_repeated_at_once() -> None:
     asked: list[int] = []
-    async with node([3], never, asked, answers_within_blocks=30) as client:
+    async with node([3], never, asked, answers_within_blocks=30) as client, hasty(client.url) as impatient:
         query = LogQuery({}, 100)
         with pytest.raises(RpcTimeout):
-            await query.between(client, 0, 99)
+            await query.between(impatient, 0, 99)
         with pytest.raises(RpcTimeout):
-            await query.between(client, 0, 99)
+            await query.between(impatient, 0, 99)
         assert len(await query.between(client, 0, 99)) == 1
         assert asked[:3] == [100, 50, 25]
 

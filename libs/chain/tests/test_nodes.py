@@ -40,7 +40,7 @@ async def test_a_node_that_is_out_of_reach_or_of_another_chain_is_passed_over(
     foreign, gone, good = start_chain(chain_id=338), start_chain(), start_chain()
     gone.anvil.kill()
     good.mine(2)
-    nodes = ChainNodes((foreign.url, gone.url, good.url), 31337, timeout_seconds=2)
+    nodes = ChainNodes((foreign.url, gone.url, good.url), 31337, timeout_seconds=20)
     try:
         assert await (await nodes.primary()).block_number() == 2
         assert await (await nodes.primary()).block_number() == 2
@@ -52,7 +52,7 @@ async def test_a_node_that_is_out_of_reach_or_of_another_chain_is_passed_over(
 async def test_the_last_problem_is_raised_when_no_node_answers(start_chain: StartChain) -> None:
     gone, foreign = start_chain(), start_chain(chain_id=338)
     gone.anvil.kill()
-    nodes = ChainNodes((gone.url, foreign.url), 31337, timeout_seconds=2)
+    nodes = ChainNodes((gone.url, foreign.url), 31337, timeout_seconds=20)
     with pytest.raises(WrongChain):
         await nodes.primary()
     await nodes.close()

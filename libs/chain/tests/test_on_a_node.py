@@ -123,11 +123,17 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(rpc: RpcClient, tmp_path: Path) -> Stage:
+async def stage(rpc: RpcClient, tmp_path: Path, anvil: Anvil) -> AsyncIterator[Stage]:
     deployer = Deployer(rpc, LocalSigner(DEPLOYER_KEY, CHAIN_ID))
     executors = [LocalSigner(EXECUTOR_KEY, CHAIN_ID).address]
-    deployment = await deployer.deploy(tmp_path / "deployment.json", executors, test_tokens=True)
-    await deployer.mint(deployment, [LocalSigner(PAYER_KEY, CHAIN_ID).address], 1_000)
+    async with anvil.mining_what_is_left():
+        deployment = await deployer.deploy(tmp_path / "deployment.json", executors, test_tokens=True)
+        await deployer.mint(deployment, [LocalSigner(PAYER_KEY, CHAIN_ID).address], 1_000)
+        yield described_stage(rpc, tmp_path, deployment, executors)
+
+
+def described_stage(rpc: RpcClient, tmp_path: Path, deployment: Deployment, executors: list[str]) -> Stage:
+    """The stage on a chain whose description is written and read back."""
     chain = describe_chain(
         deployment,
         name="Snowrail dev chain",
@@ -205,16 +211,17 @@ async def test_a_chain_that_does_not_mine_ends_the_deployment_in_time(
 
 async def test_what_a_node_forgot_is_sent_again(rpc: RpcClient, tmp_path: Path, anvil: Anvil) -> None:
     anvil.call("evm_setAutomine", False)
-    deployer = Deployer(rpc, LocalSigner(DEPLOYER_KEY, CHAIN_ID), timeout_seconds=20)
+    deployer = Deployer(rpc, LocalSigner(DEPLOYER_KEY, CHAIN_ID), timeout_seconds=60)
     deploying = asyncio.create_task(deployer.deploy(tmp_path / "deployment.json", [], test_tokens=False))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while int((await asyncio.to_thread(anvil.call, "txpool_status"))["pending"], 16) == 0:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         anvil.call("anvil_dropAllTransactions")
     finally:
         anvil.call("evm_setAutomine", True)
-    assert (await deploying).contracts["IntentEscrow"].address
+    async with anvil.mining_what_is_left():
+        assert (await deploying).contracts["IntentEscrow"].address
 
 
 async def test_minting_brings_balances_up_to_the_mark(stage: Stage) -> None:

@@ -12,7 +12,7 @@ from snowrail_testkit.terminal import PseudoTerminal, pseudo_terminal
 from .conftest import DEV_KEY
 from .fake_platform import FakePlatform, running_platform
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(240)
 
 MODULE = "snowrail_client.terminal.main"
 TYPED_DATA = {

@@ -27,7 +27,7 @@ async def database(create_database: CreateDatabase) -> TestDatabase:
 @pytest_asyncio.fixture(loop_scope="session")
 async def opened(database: TestDatabase) -> AsyncIterator[Database]:
     """The service's own way into that database."""
-    service = Database(database.url, 4, 5)
+    service = Database(database.url, 4, 30)
     await service.open()
     yield service
     await service.close()

@@ -40,7 +40,11 @@ async def test_a_backlog_is_seen_without_relay_and_consumer_and_when_it_is_gone(
     await idle.database.fetch("UPDATE outbox SET created_at = created_at - interval '90 seconds'")
     for occurrence in (HANDLED, PARKED, DEAD):
         await broker.probe.publish(build(FraudAssessV1, payment_id=uuid4(), occurrence=occurrence))
-    assert list((await measured(idle)).values()) == [2, 0, 0, 3, 0]
+
+    async def is_seen() -> bool:
+        return list((await measured(idle)).values()) == [2, 0, 0, 3, 0]
+
+    assert await eventually(is_seen)
     oldest_seconds = REGISTRY.get_sample_value("snowrail_outbox_oldest_seconds")
     assert oldest_seconds is not None
     assert 90 <= oldest_seconds < 150

@@ -15,7 +15,7 @@ HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database =
 @pytest_asyncio.fixture(loop_scope="session")
 async def pool(database: TestDatabase) -> Any:
     """A pool of two connections."""
-    opened = Database(database.url, pool_size=2, statement_timeout_seconds=5)
+    opened = Database(database.url, pool_size=2, statement_timeout_seconds=30)
     await opened.open()
     yield opened
     await opened.close()

@@ -25,7 +25,7 @@ async def test_old_rows_of_the_inbox_go_in_bounded_batches_and_no_others(
     monkeypatch.setattr(housekeeping, "_INBOX_DELETE_ROWS", 3)
     now = datetime.now(UTC)
     old = now - OLD
-    opened = Database(database.url, 1, 2)
+    opened = Database(database.url, 1, 30)
     await opened.open()
     rows = [
         *((id_of(old), old, number) for number in range(1, 6)),  # below the watermark

@@ -53,7 +53,7 @@ async def announced(broker: Broker, runtime: Runtime[ServiceSettings]) -> Any:
     subscription = await broker.probe.client.subscribe("announce.fraud", cb=hear)
     await broker.probe.client.flush()
     await Sequences("fraud", [], runtime.bus, runtime.database, runtime.clock).announce()
-    body = await asyncio.wait_for(heard.get(), 5)
+    body = await asyncio.wait_for(heard.get(), 30)
     await subscription.unsubscribe()
     return orjson.loads(body)["numbers"]
 
@@ -67,7 +67,7 @@ async def relay_all(runtime: Runtime[ServiceSettings]) -> None:
 
     await eventually(sent)
     runtime.relay.stop()
-    await asyncio.wait_for(relaying, 20)
+    await asyncio.wait_for(relaying, 60)
 
 
 @pytest.mark.parametrize("batch_rows", [3, 500])
@@ -136,7 +136,7 @@ async def test_an_event_that_is_committed_after_later_ones_is_found(
         assert [row["position"] for row in gaps] == [1]
     await broker.probe.collect(FraudAssessedV1, 3)
     runtime.relay.stop()
-    await asyncio.wait_for(relaying, 20)
+    await asyncio.wait_for(relaying, 60)
     assert await runtime.database.fetch("SELECT 1 FROM outbox_gap") == []
     rows = await runtime.database.fetch(ROWS)
     assert [(row["position"], row["sequence"]) for row in rows] == [(1, 3), (2, 1), (3, 2)]

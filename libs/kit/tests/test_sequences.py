@@ -35,7 +35,7 @@ async def test_exactly_what_is_missing_is_asked_for_whatever_comes_when(
     database: TestDatabase, build: Builder, seed: int
 ) -> None:
     chance = random.Random(seed)
-    opened = Database(database.url, 1, 2)
+    opened = Database(database.url, 1, 30)
     await opened.open()
     published = dict.fromkeys(SUBJECTS, 0)
     received: dict[str, set[int]] = {subject: set() for subject in SUBJECTS}
@@ -94,7 +94,7 @@ async def test_exactly_what_is_missing_is_asked_for_whatever_comes_when(
 async def test_numbers_that_the_producer_has_dropped_are_not_waited_for(
     database: TestDatabase, build: Builder
 ) -> None:
-    opened = Database(database.url, 1, 2)
+    opened = Database(database.url, 1, 30)
     await opened.open()
     now = datetime.now(UTC)
     async with opened.transaction() as connection:

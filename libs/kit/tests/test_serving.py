@@ -36,7 +36,7 @@ def app() -> FastAPI:
 @asynccontextmanager
 async def serve(app: FastAPI, trusted_proxies: str = "") -> AsyncGenerator[tuple[Server, str]]:
     """Serve an application on a free port; lend the server and its address."""
-    settings = ServiceSettings(http_port=0, graceful_timeout_seconds=3, trusted_proxies=trusted_proxies)
+    settings = ServiceSettings(http_port=0, graceful_timeout_seconds=20, trusted_proxies=trusted_proxies)
     server = create_server(app, settings)
     running = asyncio.create_task(server._serve())  # pyright: ignore[reportPrivateUsage]
 
@@ -46,7 +46,7 @@ async def serve(app: FastAPI, trusted_proxies: str = "") -> AsyncGenerator[tuple
     await eventually(started)
     yield server, f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ async def test_a_peer_that_reads_nothing_is_not_waited_for(
                 b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                 b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             )
-            await asyncio.wait_for(stuck.wait(), 5)
+            await asyncio.wait_for(stuck.wait(), 30)
             assert server.server_state.connections
 
             async def gone() -> bool:
                 return not server.server_state.connections
 
-            await eventually(gone, 2)
+            await eventually(gone, 10)
 
 
 def test_an_idle_connection_outlives_the_pools_of_its_clients(app: FastAPI) -> None:

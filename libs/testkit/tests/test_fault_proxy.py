@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from snowrail_testkit import CreateDatabase, Direction, FaultProxy
+from snowrail_testkit import CreateDatabase, Direction, FaultProxy, eventually
 from snowrail_testkit.plugin import StartFaultProxy
 
 SOON_SECONDS = 0.2
+"""After so long what has not come is taken not to come."""
+PATIENCE_SECONDS = 30
+"""For what has to come."""
 
 
 class Echo:
@@ -47,12 +50,12 @@ async def connect(proxy: FaultProxy) -> tuple[asyncio.StreamReader, asyncio.Stre
     return await asyncio.open_connection(proxy.host, proxy.port)
 
 
-async def says(proxy: FaultProxy, text: bytes) -> bytes:
-    """Send and return what comes back within a short time; nothing is b""."""
+async def says(proxy: FaultProxy, text: bytes, within_seconds: float = PATIENCE_SECONDS) -> bytes:
+    """Send and return what comes back in time; nothing is b""."""
     reader, writer = await connect(proxy)
     try:
         writer.write(text)
-        async with asyncio.timeout(SOON_SECONDS):
+        async with asyncio.timeout(within_seconds):
             return await reader.readexactly(len(text))
     except TimeoutError:
         return b""
@@ -60,11 +63,19 @@ async def says(proxy: FaultProxy, text: bytes) -> bytes:
         writer.close()
 
 
+async def connections(proxy: FaultProxy, count: int) -> None:
+    """Wait until so many connections are open."""
+
+    async def are_open() -> bool:
+        return proxy.connections == count
+
+    await eventually(are_open)
+
+
 async def test_everything_passes_by_default(proxy: FaultProxy, echo: Echo) -> None:
     assert await says(proxy, b"hello") == b"hello"
     assert echo.received == b"hello"
-    await asyncio.sleep(0.05)
-    assert proxy.connections == 0
+    await connections(proxy, 0)
 
 
 async def test_delay_is_added_each_way(proxy: FaultProxy) -> None:
@@ -81,14 +92,18 @@ async def test_pause_holds_and_resume_lets_go(proxy: FaultProxy, echo: Echo) -> 
     await asyncio.sleep(SOON_SECONDS / 2)
     assert echo.received == b""
     proxy.resume()
-    assert await asyncio.wait_for(reader.readexactly(4), SOON_SECONDS) == b"held"
+    assert await asyncio.wait_for(reader.readexactly(4), PATIENCE_SECONDS) == b"held"
     writer.close()
 
 
 async def test_drop_swallows_one_way(proxy: FaultProxy, echo: Echo) -> None:
     proxy.drop(Direction.TO_CLIENT)
-    assert await says(proxy, b"gone") == b""
-    assert echo.received == b"gone"
+    assert await says(proxy, b"gone", SOON_SECONDS) == b""
+
+    async def is_received() -> bool:
+        return echo.received == b"gone"
+
+    await eventually(is_received)
     proxy.heal()
     assert await says(proxy, b"back") == b"back"
 
@@ -107,25 +122,26 @@ async def test_half_open_leaves_the_client_without_a_word(proxy: FaultProxy, ech
 
 async def test_refuse_resets_new_connections_only(proxy: FaultProxy) -> None:
     reader, writer = await connect(proxy)
-    await asyncio.sleep(0.02)
+    await connections(proxy, 1)
     proxy.refuse()
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await says(proxy, b"new")
     writer.write(b"old")
-    assert await asyncio.wait_for(reader.readexactly(3), SOON_SECONDS) == b"old"
+    assert await asyncio.wait_for(reader.readexactly(3), PATIENCE_SECONDS) == b"old"
     writer.close()
 
 
 async def test_reset_all_is_a_reset_and_close_all_is_not(proxy: FaultProxy) -> None:
     reader, writer = await connect(proxy)
-    await asyncio.sleep(0.02)
+    await connections(proxy, 1)
     proxy.close_all()
-    assert await asyncio.wait_for(reader.read(1), SOON_SECONDS) == b""
+    assert await asyncio.wait_for(reader.read(1), PATIENCE_SECONDS) == b""
+    await connections(proxy, 0)
     reader, writer = await connect(proxy)
-    await asyncio.sleep(0.02)
+    await connections(proxy, 1)
     proxy.reset_all()
     with pytest.raises(ConnectionResetError):
-        await asyncio.wait_for(reader.read(1), SOON_SECONDS)
+        await asyncio.wait_for(reader.read(1), PATIENCE_SECONDS)
     writer.close()
 
 
@@ -164,7 +180,7 @@ async def test_a_commit_whose_reply_is_lost_has_happened(
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         async with connection.transaction():
             await connection.execute("INSERT INTO paid VALUES (1)")
-    await asyncio.wait_for(cut.fired.wait(), 1)
+    await asyncio.wait_for(cut.fired.wait(), PATIENCE_SECONDS)
     direct = await asyncpg.connect(database.superuser_url, ssl=False)
     assert await direct.fetchval("SELECT count(*) FROM paid") == 1
     await direct.close()

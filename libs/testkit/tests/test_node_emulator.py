@@ -29,7 +29,7 @@ async def node(chain: DevChain, start_node_emulator: StartNodeEmulator) -> Runni
 @pytest_asyncio.fixture(loop_scope="session")
 async def rpc(node: RunningNode) -> AsyncIterator[RpcClient]:
     """A client of it."""
-    async with RpcClient(node.url, 31337, timeout_seconds=5) as client:
+    async with RpcClient(node.url, 31337, timeout_seconds=30) as client:
         yield client
 
 
@@ -99,7 +99,7 @@ async def test_a_node_without_replacement_keeps_the_first(
 async def test_an_evicting_node_shows_a_transaction_and_drops_it_in_silence(
     node: RunningNode, rpc: RpcClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node.emulator.misbehave(Mode.EVICTING, keep_seconds=10, times=1)
+    node.emulator.misbehave(Mode.EVICTING, keep_seconds=60, times=1)
     before = await rpc.transaction_count(SIGNER.address, "pending")
     raw = await signed(rpc)
     result = await rpc.send_raw_transaction(raw)
@@ -108,7 +108,7 @@ async def test_an_evicting_node_shows_a_transaction_and_drops_it_in_silence(
     assert (shown["blockHash"], int(shown["nonce"], 16)) == (None, before)
     assert await rpc.transaction_count(SIGNER.address, "pending") == before + 1
     assert (await rpc.send_raw_transaction(raw)).outcome is SendOutcome.ALREADY_KNOWN
-    later = node.emulator.monotonic() + 11
+    later = node.emulator.monotonic() + 61
     monkeypatch.setattr(node.emulator, "monotonic", lambda: later)
     assert await rpc.call("eth_getTransactionByHash", result.transaction_hash) is None
     assert await rpc.transaction_count(SIGNER.address, "pending") == before
@@ -167,7 +167,7 @@ async def test_a_rate_limited_node_answers_429_or_an_error_per_call(
     node: RunningNode, rpc: RpcClient
 ) -> None:
     node.emulator.misbehave(Mode.RATE_LIMITED, retry_after_seconds=7, times=2)
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         answer = await http.post(node.url, json={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "7")
     with pytest.raises(RpcRejected, match="slow down") as limited:
@@ -192,7 +192,7 @@ async def test_an_answer_is_lost_after_the_transaction_was_taken(
 
 
 async def test_the_modes_are_switched_and_shown_over_http(node: RunningNode, chain: DevChain) -> None:
-    async with httpx.AsyncClient(base_url=node.url) as http:
+    async with httpx.AsyncClient(base_url=node.url, timeout=30) as http:
         answer = await http.put("/admin/behaviour", json={"modes": ["lagging", "strict_nonce"]})
         assert answer.status_code == 200
         shown = (await http.get("/admin/behaviour")).json()
@@ -237,7 +237,7 @@ def test_it_runs_as_a_process(chain: DevChain) -> None:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
             body: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
-            assert httpx.post(url, json=body).json()["result"] == "0x7a69"
+            assert httpx.post(url, json=body, timeout=30).json()["result"] == "0x7a69"
         finally:
             process.terminate()
 

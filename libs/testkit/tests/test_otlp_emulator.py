@@ -19,7 +19,9 @@ PROTOBUF = {"Content-Type": "application/x-protobuf"}
 def export(collector: OtlpCollector, service: str, compression: Compression) -> trace.SpanContext:
     """Export a root with a child and a span that links to them; return the context of the root."""
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    exporter = OTLPSpanExporter(endpoint=collector.endpoint + TRACES_PATH, timeout=5, compression=compression)
+    exporter = OTLPSpanExporter(
+        endpoint=collector.endpoint + TRACES_PATH, timeout=30, compression=compression
+    )
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("test")
     with tracer.start_as_current_span("root", attributes={"size": 3, "colour": "red"}) as root:
@@ -58,6 +60,6 @@ def test_spans_are_listed_by_trace_service_and_name(compression: Compression) ->
 )
 def test_what_is_no_export_is_refused(path: str, headers: dict[str, str], body: bytes, status: int) -> None:
     with OtlpCollector() as collector:
-        answer = httpx.post(collector.endpoint + path, headers=headers, content=body)
+        answer = httpx.post(collector.endpoint + path, headers=headers, content=body, timeout=30)
         assert answer.status_code == status
         assert collector.spans() == []

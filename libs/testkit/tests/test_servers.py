@@ -1,5 +1,6 @@
 """Real servers: started, killed, frozen, started again, and never left behind."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from nats.errors import Error as NatsError
 from nats.js.api import StreamConfig
 
-from snowrail_testkit import DevChain
+from snowrail_testkit import DevChain, eventually
 from snowrail_testkit.servers import (
     JetStreamServer,
     PostgresServer,
@@ -58,13 +59,13 @@ async def test_the_broker_takes_authorisation_from_its_configuration(
 ) -> None:
     server = start_nats('authorization { user: "someone", password: "secret" }')
     with pytest.raises(NatsError):
-        await nats.connect(server.url, allow_reconnect=False, connect_timeout=2)
+        await nats.connect(server.url, allow_reconnect=False, connect_timeout=20)
     client = await nats.connect(server.url, user="someone", password="secret")
     await client.close()
 
 
 def test_the_broker_syncs_always(nats_server: JetStreamServer) -> None:
-    answer = httpx.get(f"{nats_server.monitor_url}/varz").json()
+    answer = httpx.get(f"{nats_server.monitor_url}/varz", timeout=30).json()
     assert answer["jetstream"]["config"]["sync_always"] is True
 
 
@@ -150,3 +151,14 @@ def test_where_servers_come_from_is_checked(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SNOWRAIL_TEST_SERVERS", "podman")
     with pytest.raises(ValueError, match="auto, docker or packages"):
         uses_docker()
+
+
+async def test_what_a_chain_leaves_in_its_pool_is_mined(chain: DevChain) -> None:
+    chain.set_automine(False)
+    try:
+        payer, recipient, *_ = chain.call("eth_accounts")
+        sent = chain.call("eth_sendTransaction", {"from": payer, "to": recipient, "value": "0x1"})
+        async with chain.anvil.mining_what_is_left(look_every_seconds=0.02):
+            await eventually(lambda: asyncio.to_thread(chain.call, "eth_getTransactionReceipt", sent))
+    finally:
+        chain.set_automine(True)

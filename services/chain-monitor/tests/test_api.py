@@ -200,9 +200,13 @@ async def test_the_position_on_a_chain_and_its_lag_are_public(
         found = await eventually(at_the_tip)
         assert (found["head"], found["final"], found["blocks_behind"]) == (found["tip"], found["tip"] - 1, 0)
         assert found["frozen_reason"] is None
-        text = (await running.http.get("/metrics")).text
-        assert 'snowrail_chain_blocks_behind{chain="31337"} 0.0' in text
-        assert 'snowrail_chain_node_up{chain="31337"} 1.0' in text
+
+        async def is_shown() -> bool:
+            lines = (await running.http.get("/metrics")).text.splitlines()
+            behind = 'snowrail_chain_blocks_behind{chain="31337"} 0.0'
+            return behind in lines and 'snowrail_chain_node_up{chain="31337"} 1.0' in lines
+
+        await eventually(is_shown)
 
 
 async def test_old_traces_and_gas_prices_are_forgotten(

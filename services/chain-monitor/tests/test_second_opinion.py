@@ -127,11 +127,14 @@ async def held(running: RunningService) -> dict[str, Any]:
     return await eventually(is_held)
 
 
-async def metric(running: RunningService, name: str) -> float:
-    """A metric of the chain."""
-    text = (await running.http.get("/metrics")).text
-    (line,) = [line for line in text.splitlines() if line.startswith(f'{name}{{chain="31337"}}')]
-    return float(line.rpartition(" ")[2])
+async def shown(running: RunningService, name: str, value: float) -> None:
+    """Wait until a metric of the chain has a value."""
+
+    async def is_shown() -> bool:
+        text = (await running.http.get("/metrics")).text
+        return f'{name}{{chain="31337"}} {value}' in text.splitlines()
+
+    await eventually(is_shown)
 
 
 async def test_a_deposit_that_one_node_inflates_is_never_credited(
@@ -146,8 +149,8 @@ async def test_a_deposit_that_one_node_inflates_is_never_credited(
         status = await held(running)
         assert "do not agree" in status["held_reason"]
         assert status["second_opinion"] == "compared"
-        assert await metric(running, "snowrail_chain_nodes_disagree") == 1
-        assert await metric(running, "snowrail_chain_finality_held") == 1
+        await shown(running, "snowrail_chain_nodes_disagree", 1.0)
+        await shown(running, "snowrail_chain_finality_held", 1.0)
         assert await broker.probe.count(TransactionFinalV1) == 0
         liar.lies = []  # what it said is taken back, read again, and credited once with the true amount
         (final,) = await broker.probe.collect(TransactionFinalV1, 1)
@@ -160,7 +163,7 @@ async def test_a_deposit_that_one_node_inflates_is_never_credited(
             return (await status_of(running))["held_reason"] is None
 
         await eventually(is_released)
-        assert await metric(running, "snowrail_chain_nodes_disagree") == 0
+        await shown(running, "snowrail_chain_nodes_disagree", 0.0)
 
 
 async def test_a_deposit_that_one_node_leaves_out_is_missed_by_nobody(
@@ -230,7 +233,7 @@ async def test_a_node_that_lags_is_waited_for_without_an_alarm(
         await asyncio.sleep(0.5)
         assert await broker.probe.count(TransactionFinalV1) == 0
         assert (await status_of(running))["held_reason"] is None
-        assert await metric(running, "snowrail_chain_endpoints_missing") == 1
+        await shown(running, "snowrail_chain_endpoints_missing", 1.0)
         liar.lies = []
         await broker.probe.collect(TransactionFinalV1, 1)
 
@@ -254,7 +257,7 @@ async def test_a_node_that_is_away_holds_finality_unless_told_otherwise(
             liar.is_away = False
             await broker.probe.collect(TransactionFinalV1, 1)
             return
-        assert await metric(running, "snowrail_chain_endpoints_missing") == 1
+        await shown(running, "snowrail_chain_endpoints_missing", 1.0)
         assert (await status_of(running))["endpoints_answering"] == 1
 
 
@@ -279,4 +282,4 @@ async def test_ranges_shrink_where_the_node_refuses_that_many_logs(
         world.chain.mine(20)
     async with run_monitor(world) as running:
         await broker.probe.collect(TransactionFinalV1, 5)
-        assert await metric(running, "snowrail_chain_node_up") == 1
+        await shown(running, "snowrail_chain_node_up", 1.0)

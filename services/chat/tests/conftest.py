@@ -42,8 +42,19 @@ async def database(create_database: CreateDatabase) -> TestDatabase:
 
 
 @pytest.fixture
+def read_timeout_seconds() -> float:
+    """How long chat waits for its neighbours; a test of one that does not answer asks for less."""
+    return 10
+
+
+@pytest.fixture
 def settings(
-    broker: Broker, database: TestDatabase, neighbours: Neighbours, issuer: TokenIssuer, tmp_path: Path
+    broker: Broker,
+    database: TestDatabase,
+    neighbours: Neighbours,
+    issuer: TokenIssuer,
+    tmp_path: Path,
+    read_timeout_seconds: float,
 ) -> Settings:
     """Chat's settings."""
     return broker.settings(
@@ -54,7 +65,7 @@ def settings(
         chain_monitor_url=neighbours.url,
         intent_url=neighbours.url,
         jwt_public_keys_file=issuer.jwks_file,
-        read_timeout_seconds=0.3,
+        read_timeout_seconds=read_timeout_seconds,
         read_pause_seconds=0.2,
     )
 

@@ -60,6 +60,7 @@ async def test_the_same_key_runs_a_line_once(client: Client, talk: Conversation)
     assert (await client.post(f"/pay {BOB} 2", "one")).status_code == 422
     await talk.say(client.person, f"/pay {BOB} 1", derived_id("message", client.person.user_id, "one"))
     await talk.ask(client.person, "/help")
+    await talk.published(IntentCreateV1)
     assert await talk.broker.probe.count(IntentCreateV1) == 1
 
 

@@ -1,5 +1,6 @@
 """Lines as such: each is answered exactly once, within limits, by those who may."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -28,6 +29,7 @@ async def test_a_line_that_is_repeated_is_answered_once(talk: Conversation, alic
         await talk.say(alice, f"/pay {BOB} 1", message_id)
     await talk.say(alice, "/help", message_id)
     await talk.ask(alice, "/help")
+    await talk.published(IntentCreateV1)
     assert await talk.broker.probe.count(IntentCreateV1) == 1
     assert len(await talk.feed()) == 1
 
@@ -82,6 +84,7 @@ async def test_commands_are_limited_per_user_and_say_when(
     assert card["title"] == "Too many /pay commands: at most 10 per minute."
     assert rows_of(card)["Try again"] == "in 66 s"
     assert actions_of(card)["Try again"]["command"] == f"/pay {BOB} 1"
+    await talk.published(IntentCreateV1, 10)
     assert await talk.broker.probe.count(IntentCreateV1) == 10
     assert (await talk.ask(alice, "/help"))["kind"] == "help"
     await talk.say(bob, "/pay @nobody 1")
@@ -144,13 +147,12 @@ async def test_balances_of_a_batch_are_asked_for_once(
     talk: Conversation, alice: Person, bob: Person, neighbours: Neighbours
 ) -> None:
     neighbours.delay_seconds = 0.1
-    for _ in range(10):
-        await talk.say(alice, "/wallet")
-        await talk.say(bob, "/wallet")
+    await asyncio.gather(*(talk.say(person, "/wallet") for person in 10 * [alice, bob]))
     await talk.published(FeedEventV1, 20)
     assert neighbours.requests < 10
 
 
+@pytest.mark.parametrize("read_timeout_seconds", [0.3])
 @pytest.mark.parametrize(("delay", "status"), [(5.0, 200), (0.0, 503)])
 async def test_a_chain_monitor_that_does_not_answer_delays_nobody(
     talk: Conversation, alice: Person, bob: Person, neighbours: Neighbours, delay: float, status: int

@@ -420,6 +420,7 @@ async def test_a_withdrawal_cancels_until_the_order_expires_and_returns_afterwar
     assert [purpose for _, purpose, _ in neighbours.asked] == ["cancel", "return_expired"]
 
 
+@pytest.mark.parametrize("read_timeout_seconds", [0.3])
 async def test_a_slow_intent_service_delays_no_other_line(
     coin_payment: Payment, alice: Person, bob: Person, neighbours: Neighbours
 ) -> None:

@@ -110,7 +110,10 @@ async def test_of_two_reviewers_at_once_one_decides(
         ]
 
         async def both_wait() -> bool:
-            return await holder.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") == len(deciding)
+            return await holder.fetchval(
+                "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                " WHERE NOT granted AND datname = current_database()"
+            ) == len(deciding)
 
         await eventually(both_wait)
     await holder.close()

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from snowrail_gateway.app import service
 from snowrail_gateway.settings import Settings
+from snowrail_kit.clock import Clock
 from snowrail_testkit import Broker, RunningService, running_service
 
 from .support import KEY_ID, Issuer, StartGateway, until_live
@@ -35,7 +36,7 @@ def start_gateway(broker: Broker, issuer: Issuer) -> StartGateway:
     """Run a gateway over the test's broker: `async with start_gateway(max_connections=1) as gateway`."""
 
     @asynccontextmanager
-    async def start(**options: Any) -> AsyncGenerator[RunningService]:
+    async def start(clock: Clock | None = None, **options: Any) -> AsyncGenerator[RunningService]:
         defaults: dict[str, Any] = {
             "jwt_public_keys_file": issuer.jwks_file,
             "drain_seconds": 0.1,
@@ -45,7 +46,7 @@ def start_gateway(broker: Broker, issuer: Issuer) -> StartGateway:
             "user_requests_per_hour": 10_000,
         }
         settings = broker.settings(Settings, "gateway", **(defaults | options))
-        async with running_service(service, settings) as gateway:
+        async with running_service(service, settings, clock) as gateway:
             await until_live(gateway)
             yield gateway
 

@@ -19,7 +19,7 @@ from snowrail_kit.auth import Identity, identity_claims
 from snowrail_testkit import Broker, RunningService, eventually
 
 KEY_ID = "test"
-ANSWER_TIMEOUT_SECONDS = 10.0
+ANSWER_TIMEOUT_SECONDS = 30.0
 
 StartGateway = Callable[..., AbstractAsyncContextManager[RunningService]]
 
@@ -100,6 +100,15 @@ async def until_live(gateway: RunningService) -> None:
         return (await gateway.http.get("/health/ready")).status_code == 200
 
     await eventually(live)
+
+
+async def heard(gateway: RunningService, sequence: int) -> None:
+    """Wait until a gateway has read the feed as far as a message."""
+
+    async def is_read() -> bool:
+        return gateway.parts.hall.feed.recent.last >= sequence
+
+    await eventually(is_read)
 
 
 def feed_event(user_id: UUID, number: int = 0, name: str = "notification", size: int = 0) -> FeedEventV1:

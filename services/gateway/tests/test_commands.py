@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from snowrail_events import ChatMessagePostedV1, NotificationMarkReadV1
 from snowrail_kit.bus import EVENTS_STREAM, Bus, OutgoingMessage
 from snowrail_kit.ids import derived_id
-from snowrail_testkit import Broker, RunningService
+from snowrail_testkit import Broker, RunningService, eventually
 
 from .support import Issuer, StartGateway, open_client
 
@@ -92,8 +92,11 @@ async def test_concurrent_messages_share_a_publication(
     ready: list[int] = []
     everybody = asyncio.Event()
     posting = [asyncio.create_task(post(number)) for number in range(60)]
-    while len(ready) < len(posting):  # noqa: ASYNC110 - sixty handshakes
-        await asyncio.sleep(0.01)
+
+    async def all_ready() -> bool:
+        return len(ready) == len(posting)
+
+    await eventually(all_ready)
     everybody.set()
     accepted = await asyncio.gather(*posting)
     stored = await broker.probe.collect(ChatMessagePostedV1, len(posting))

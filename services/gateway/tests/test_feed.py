@@ -10,6 +10,7 @@ from .support import (
     Issuer,
     StartGateway,
     feed_event,
+    heard,
     numbers_of,
     open_client,
     publish_feed,
@@ -108,6 +109,7 @@ async def test_a_position_that_is_not_of_this_stream_means_reload(
 ) -> None:
     alice = uuid4()
     await publish_feed(broker, alice, 1)
+    await heard(gateway, 1)
     incarnation = gateway.parts.hall.feed.incarnation
     async with open_client(gateway) as client:
         answer = await client.authenticate(
@@ -127,6 +129,7 @@ async def test_who_missed_more_than_is_replayed_reloads(
         async with open_client(gateway) as client:
             position = (await client.authenticate(issuer.token(alice)))["position"]
         await publish_feed(broker, alice, *range(7))
+        await heard(gateway, 7)
         async with open_client(gateway) as client:
             await client.authenticate(issuer.token(alice), position)
             resync = await client.receive()
@@ -145,6 +148,7 @@ async def test_a_position_before_what_the_stream_still_holds_means_reload(
             position = (await client.authenticate(issuer.token(alice)))["position"]
         await publish_feed(broker, alice, 1, 2)
         await publish_feed(broker, bob, 3, 4)
+        await heard(gateway, 4)
         await purge_feed(broker, keep=3)
         async with open_client(gateway) as client:
             await client.authenticate(issuer.token(alice), position)

@@ -1,5 +1,6 @@
 """Windows and buckets, by themselves and at the edge."""
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -9,6 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from snowrail_gateway.limits import RateBucket, WindowLimit, address_key
+from snowrail_testkit import FakeClock
 
 from .support import Issuer, StartGateway, open_client
 
@@ -79,8 +81,13 @@ def test_a_subscriber_is_counted_as_one(host: str, key: str) -> None:
     assert address_key(host) == key
 
 
+def standing() -> FakeClock:
+    """A clock by which no window ends during a test."""
+    return FakeClock(datetime.now(UTC))
+
+
 async def test_an_address_over_its_limit_is_told_when_to_come_back(start_gateway: StartGateway) -> None:
-    async with start_gateway(address_requests_per_minute=3) as gateway:
+    async with start_gateway(standing(), address_requests_per_minute=3) as gateway:
         answers = [await gateway.http.get("/") for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         refused = answers[-1]
@@ -98,7 +105,7 @@ async def test_a_user_over_the_limit_is_refused_from_any_address(
 ) -> None:
     alice = {"Authorization": f"Bearer {issuer.token(uuid4())}"}
     bob = {"Authorization": f"bearer {issuer.token(uuid4())}"}
-    async with start_gateway(user_requests_per_hour=2, trusted_proxies="127.0.0.1") as gateway:
+    async with start_gateway(standing(), user_requests_per_hour=2, trusted_proxies="127.0.0.1") as gateway:
         statuses = [
             (await gateway.http.get("/", headers={**alice, "X-Forwarded-For": f"203.0.113.{n}"})).status_code
             for n in range(3)
@@ -110,7 +117,7 @@ async def test_a_user_over_the_limit_is_refused_from_any_address(
 
 
 async def test_an_untrusted_client_cannot_choose_its_address(start_gateway: StartGateway) -> None:
-    async with start_gateway(address_requests_per_minute=1) as gateway:
+    async with start_gateway(standing(), address_requests_per_minute=1) as gateway:
         statuses = [
             (await gateway.http.get("/", headers={"X-Forwarded-For": f"203.0.113.{n}"})).status_code
             for n in range(2)
@@ -119,7 +126,7 @@ async def test_an_untrusted_client_cannot_choose_its_address(start_gateway: Star
 
 
 async def test_handshakes_of_an_address_are_limited(start_gateway: StartGateway) -> None:
-    async with start_gateway(address_handshakes_per_minute=2) as gateway:
+    async with start_gateway(standing(), address_handshakes_per_minute=2) as gateway:
         url = gateway.url.replace("http", "ws") + "/ws"
         for _ in range(2):
             async with open_client(gateway):

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from snowrail_testkit import Broker, RunningService, eventually
 
-from .support import Issuer, StartGateway, feed_event, numbers_of, open_client, publish_feed
+from .support import Issuer, StartGateway, feed_event, heard, numbers_of, open_client, publish_feed
 
 
 async def poll(
@@ -80,6 +80,7 @@ async def test_an_empty_wait_moves_the_position_on(
     alice, bob = uuid4(), uuid4()
     before = await poll(gateway, issuer.token(alice), wait_seconds=0)
     await publish_feed(broker, bob, 1)
+    await heard(gateway, 1)
     after = await poll(gateway, issuer.token(alice), before["position"], wait_seconds=0.05)
     assert after["events"] == []
     assert after["position"] == before["position"].replace(":0", ":1")
@@ -96,16 +97,19 @@ async def test_waiting_polls_are_answered_when_the_process_ends(
     polling = asyncio.create_task(poll(gateway, issuer.token(uuid4()), wait_seconds=30))
     await waiting(gateway, 1)
     await gateway.parts.drain()
-    assert (await asyncio.wait_for(polling, 2))["events"] == []
+    assert (await asyncio.wait_for(polling, 15))["events"] == []
 
 
-async def test_polls_count_as_connections_of_their_user(start_gateway: StartGateway, issuer: Issuer) -> None:
+async def test_polls_count_as_connections_of_their_user(
+    start_gateway: StartGateway, broker: Broker, issuer: Issuer
+) -> None:
     alice = uuid4()
     async with start_gateway(max_connections_per_user=1) as gateway:
-        polling = asyncio.create_task(poll(gateway, issuer.token(alice), wait_seconds=1))
+        polling = asyncio.create_task(poll(gateway, issuer.token(alice), wait_seconds=30))
         await waiting(gateway, 1)
         refused = await gateway.http.get("/feed", headers=bearer(issuer, alice))
         assert (refused.status_code, refused.json()["code"]) == (503, "too_many_connections")
+        await publish_feed(broker, alice, 1)
         await polling
         await waiting(gateway, 0)
 
@@ -129,10 +133,12 @@ async def test_a_poll_reads_on_until_there_is_something_or_nothing(
     async with start_gateway(recent_messages=2) as gateway:
         position = (await poll(gateway, issuer.token(alice), wait_seconds=0))["position"]
         await publish_feed(broker, bob, *range(6))
+        await heard(gateway, 6)
         empty = await poll(gateway, issuer.token(alice), position, wait_seconds=0)
         assert (empty["events"], empty["resync"]) == ([], False)
         assert empty["position"].endswith(":6")
         await broker.probe.client.jetstream().publish(f"feed.{alice}", b"{}")
+        await heard(gateway, 7)
         malformed = await poll(gateway, issuer.token(alice), position, wait_seconds=0)
         assert malformed["events"] == []
         assert malformed["position"].endswith(":7")

@@ -71,7 +71,7 @@ async def test_a_client_goes_on_over_restarts_of_its_gateway(
             await gateway.stop(kill=kill)
             await gateway.start()
         await publishing
-        events = await asyncio.wait_for(reading, 20)
+        events = await asyncio.wait_for(reading, 60)
         assert [event.data["number"] for event in events] == list(range(EVENTS))
         assert connection.reconnections >= 2
         assert connection.resyncs == 0

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from snowrail_gateway import sessions
 from snowrail_gateway.commands import Commands
 from snowrail_testkit import Broker, RunningService, eventually
 
@@ -77,9 +78,9 @@ async def test_a_session_ends_with_its_token_unless_renewed(
 ) -> None:
     alice = uuid4()
     async with open_client(gateway) as renewed, open_client(gateway) as left:
-        for client in (renewed, left):
-            await client.authenticate(issuer.token(alice, lifetime_seconds=1.5))
+        await renewed.authenticate(issuer.token(alice, lifetime_seconds=3))
         await renewed.authenticate(issuer.token(alice))
+        await left.authenticate(issuer.token(alice, lifetime_seconds=3))
         await assert_ended(left, "token_expired", POLICY_VIOLATION)
         await publish_feed(broker, alice, 1)
         assert numbers_of(await renewed.events(1)) == [1]
@@ -186,8 +187,9 @@ async def test_a_bad_frame_is_answered_and_harms_nothing(gateway: RunningService
 
 
 async def test_frames_over_the_rate_are_not_read_and_too_many_end_the_session(
-    start_gateway: StartGateway, issuer: Issuer
+    start_gateway: StartGateway, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sessions, "_now", lambda: 0.0)  # no time passes in which more were allowed
     async with (
         start_gateway(frames_per_second=2, max_refused_frames=5) as gateway,
         open_client(gateway) as client,
@@ -213,7 +215,7 @@ async def test_a_slow_client_is_dropped_and_resumes_from_its_position(
 ) -> None:
     alice, numbers = uuid4(), list(range(120))
     async with start_gateway(
-        outbound_limit_frames=10, replay_page_messages=5, close_timeout_seconds=3
+        outbound_limit_frames=10, replay_page_messages=5, close_timeout_seconds=30
     ) as gateway:
         async with open_client(gateway, max_queue=1) as client, open_client(gateway) as quick:
             await client.authenticate(issuer.token(alice))

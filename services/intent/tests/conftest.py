@@ -87,6 +87,23 @@ class World:
         for event in events:
             await self.broker.probe.publish(event)
 
+    async def heard(self, *kinds: type[Event]) -> None:
+        """Wait until the service knows all that was published of some types."""
+        query = "SELECT 1 FROM inbox WHERE producer = $1 AND sequence_key = $2 HAVING count(*) = $3"
+        for kind in kinds:
+            name = (kind.producers[0], kind.subject)
+            number = self.broker.probe.sequences[name]
+            await eventually(lambda name=name, number=number: self.rows(query, *name, number))
+
+    async def parked(self, count: int) -> list[dict[str, Any]]:
+        """Wait until so many messages wait for something, and return them."""
+
+        async def are_there() -> list[dict[str, Any]] | None:
+            found = await self.rows("SELECT * FROM parked_message")
+            return found if len(found) == count else None
+
+        return await eventually(are_there)
+
     async def collect(self, event: type[Any], count: int = 1) -> list[Any]:
         """Return the first events of a type that the service published."""
         return await self.broker.probe.collect(event, count)

@@ -33,7 +33,7 @@ async def gas(world: World, price: int) -> None:
             chain_id=31337, block_number=1, gas_price=price, base_fee=1, observed_at=world.clock.now()
         )
     )
-    await world.settle()
+    await world.heard(GasPriceUpdatedV1)
 
 
 async def funded(world: World, **changes: Any) -> IntentCreatedV1:
@@ -80,6 +80,7 @@ async def test_facts_told_twice_count_once(world: World) -> None:
     fact = world.fact(TransactionFinalV1, world.log("funded", created.order_hash, amount=500), block=9)
     await world.publish(fact, fact)
     await world.status(created.intent_id, "awaiting_authorisation", "funding_partial")
+    await world.heard(TransactionFinalV1)
     (order,) = await world.rows("SELECT deposit FROM intent_order")
     assert order["deposit"] == 500
 
@@ -131,6 +132,7 @@ async def test_a_gas_price_above_the_ceiling_delays_until_it_falls(world: World)
     row = await world.status(created.intent_id, "delayed", "gas_price_above_ceiling")
     assert row["waiting_since"] == world.clock.now()
     world.monitor.gas_price = 36
+    await world.collect(IntentUpdatedV1)
     await world.pass_time(2)
     await world.settle()
     assert await world.broker.probe.count(IntentUpdatedV1) == 1
@@ -229,6 +231,7 @@ async def test_an_execution_before_the_cancellation_is_the_truth(
         world.fact(kind, world.log("executed", created.order_hash, fee=0), block=7),  # arrives late
     )
     await world.status(created.intent_id, "due", "cancellation_seen")
+    await world.heard(TransactionFinalV1, kind)
     await world.pass_time(15)
     await world.settle()
     assert await world.broker.probe.count(IntentCancelledV1) == 0

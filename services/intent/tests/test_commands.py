@@ -84,6 +84,7 @@ async def test_a_signed_payment_waits_for_its_funds(world: World) -> None:
     await world.status(created.intent_id, "due")
     evaluations = await world.rows("SELECT status, inputs->>'balance' AS balance FROM evaluation ORDER BY 1")
     assert {row["balance"] for row in evaluations} == {"999", "1000"}
+    await world.collect(IntentUpdatedV1, 2)
     assert await world.broker.probe.count(IntentUpdatedV1) == 2  # not one for every look
 
 
@@ -133,8 +134,8 @@ async def test_the_same_payment_twice_asks_for_an_acknowledgement(world: World) 
 
 async def test_the_same_payment_twice_in_one_batch_is_noticed_too(run_intent: RunIntent) -> None:
     async with run_intent() as world:
-        await world.publish(world.create(), world.create())  # both wait for the user
-        await world.settle()
+        await world.publish(world.create(), world.create())
+        await world.parked(2)  # both wait for the user
         await world.register()
         await world.collect(IntentCreatedV1)
         (rejection,) = await world.collect(IntentRejectedV1)
@@ -192,7 +193,7 @@ async def test_daily_limits_add_up_and_follow_the_level(world: World) -> None:
             changed_at=world.clock.advance(1),
         )
     )  # fmt: skip
-    await world.settle()
+    await world.heard(UserUpdatedV1)
     await world.created(amount=5_000_000_000)
     (row,) = await world.rows("SELECT amount, gas FROM spending")
     assert (row["amount"], row["gas"]) == (4 * 900_000_000 + 10 + 900_000_006 + 5_000_000_000, 6 * 170_000)
@@ -202,9 +203,8 @@ async def test_without_limits_a_request_waits_for_its_user(run_intent: RunIntent
     async with run_intent() as world:
         command = world.create()
         await world.publish(command)
-        await world.settle()
+        (parked,) = await world.parked(1)
         assert await world.rows("SELECT * FROM intent") == []
-        (parked,) = await world.rows("SELECT key FROM parked_message")
         assert parked["key"] == f"user:{world.user_id}"
         await world.register()
         (created,) = await world.collect(IntentCreatedV1)
@@ -248,6 +248,7 @@ async def test_an_intent_is_authorised_once(world: World) -> None:
     await world.publish(world.authorise(created), world.authorise(created))
     (rejection,) = await world.collect(IntentRejectedV1)
     assert rejection.code == "already_authorised"
+    await world.collect(IntentDueV1)
     assert await world.broker.probe.count(IntentDueV1) == 1
 
 
@@ -351,8 +352,8 @@ async def test_one_trace_runs_through_the_life_of_an_intent(world: World) -> Non
 async def test_a_batch_of_many_is_one_question_to_the_chain(run_intent: RunIntent) -> None:
     async with run_intent() as world:
         commands = [world.create(amount=number) for number in range(1, 201)]
-        await world.publish(*commands)  # they wait for their user, and are then judged together
-        await world.settle()
+        await world.publish(*commands)
+        await world.parked(200)  # they wait for their user, and are then judged together
         asked_before = len(world.monitor.questions)
         await world.register()
         created = await world.collect(IntentCreatedV1, 117)  # 20,000,000 of gas a day

@@ -88,6 +88,7 @@ async def test_a_key_names_one_operation(world: World) -> None:
     assert (clash.status_code, clash.json()["code"]) == (409, "intent_exists")
     missing = await post(world, "/intents", BODY, None)
     assert (missing.status_code, missing.json()["code"]) == (400, "idempotency_key_required")
+    await world.collect(IntentCreatedV1, 2)
     assert await world.broker.probe.count(IntentCreatedV1) == 2
 
 

@@ -62,7 +62,7 @@ async def succeed(world: World, build: Builder, due: IntentDueV1, version: int =
             block_number=1,
         )
     )
-    await paid(world, due.intent_id, due.occurrence + 1)
+    await paid(world, due)
 
 
 async def fail(world: World, build: Builder, due: IntentDueV1, code: str = "insufficient_balance") -> None:
@@ -79,14 +79,26 @@ async def fail(world: World, build: Builder, due: IntentDueV1, code: str = "insu
     )
 
 
-async def paid(world: World, intent_id: UUID, count: int) -> dict[str, Any]:
-    """Wait until an intent counts so many payments, none of them in flight."""
+async def paid(world: World, due: IntentDueV1) -> None:
+    """Wait until an intent counts the payment of an occurrence; the next may be due at once."""
+    await eventually(
+        lambda: world.rows(
+            "SELECT 1 FROM occurrence JOIN intent USING (intent_id)"
+            " WHERE payment_id = $1 AND occurrence.status = 'succeeded' AND next_occurrence > $2",
+            due.payment_id,
+            due.occurrence,
+        )
+    )
 
-    async def is_there() -> dict[str, Any] | None:
-        row = await world.row(intent_id)
-        return row if row["next_occurrence"] == count and row["status"] != "due" else None
 
-    return await eventually(is_there)
+async def told(world: World, status: str, reason: str | None = None) -> IntentUpdatedV1:
+    """Wait until the last that is said of an intent is this state, and return it."""
+
+    async def is_last() -> IntentUpdatedV1 | None:
+        said = await world.collect(IntentUpdatedV1, await world.broker.probe.count(IntentUpdatedV1))
+        return said[-1] if said and (said[-1].status, said[-1].reason) == (status, reason) else None
+
+    return await eventually(is_last)
 
 
 async def occurrences(world: World, intent_id: UUID) -> list[tuple[int, int, str]]:
@@ -112,7 +124,7 @@ async def test_one_signature_pays_every_occurrence_in_its_time(world: World, bui
         await succeed(world, build, due)
     row = await world.status(created.intent_id, "completed")
     assert (row["next_occurrence"], row["missed"], row["last_result"]) == (3, 0, "succeeded")
-    last = (await world.collect(IntentUpdatedV1, await world.broker.probe.count(IntentUpdatedV1)))[-1]
+    last = await told(world, "completed")
     assert (last.occurrences_paid, last.occurrences_total, last.next_run_at) == (3, 3, None)
 
 
@@ -130,9 +142,12 @@ async def test_what_was_missed_is_done_as_its_user_chose(
     created = await a_series(world, missed=missed, count=5)
     await world.pass_time(FIRST_IN_SECONDS + DAY + 2 * 3_600)  # two hours after the second occurrence
     if missed == "skip":
-        row = await world.status(created.intent_id, "armed")
-        while row["missed"] != 2:
-            row = await world.row(created.intent_id)
+
+        async def both_missed() -> dict[str, Any] | None:
+            found = await world.row(created.intent_id)
+            return found if (found["status"], found["missed"]) == ("armed", 2) else None
+
+        row = await eventually(both_missed)
         assert row["not_before"] == created.next_run_at + timedelta(days=2)  # pyright: ignore[reportOptionalOperand]
         assert row["last_result"] == "skipped"
     else:
@@ -272,10 +287,9 @@ async def test_a_native_series_is_deposited_ahead_and_asks_for_what_is_lacking(
     await succeed(world, build, due)  # before the chain's own news of the execution
     (warning,) = await world.collect(IntentLowBalanceV1)
     assert (warning.reason, warning.needed, warning.available) == ("deposit_missing", 1_000, 500)
-    await world.status(created.intent_id, "awaiting_funds", "deposit_missing")
-    updates = await world.collect(IntentUpdatedV1, await world.broker.probe.count(IntentUpdatedV1))
-    assert updates[-1].next_step is not None
-    assert (updates[-1].next_step.purpose, updates[-1].next_step.value) == ("deposit", 1_500)
+    updated = await told(world, "awaiting_funds", "deposit_missing")
+    assert updated.next_step is not None
+    assert (updated.next_step.purpose, updated.next_step.value) == ("deposit", 1_500)
     executed = world.log("executed", created.order_hash)
     more = world.log("funded", created.order_hash, amount=500, log_index=1)
     await world.publish(world.fact(TransactionFinalV1, executed, more))

@@ -48,6 +48,7 @@ async def test_a_payment_in_flight_is_not_counted_twice_once_the_reading_shows_i
     await world.status(second.intent_id, "delayed", "earlier_payments")
     included = world.fact(TransactionIncludedV1, world.log("executed", first.order_hash), block=5)
     await world.publish(included)
+    await world.heard(TransactionIncludedV1)
     await world.pass_time(2)
     await world.settle()
     await world.status(second.intent_id, "delayed", "earlier_payments")  # read at block 1

@@ -290,6 +290,7 @@ async def test_an_orphaned_success_is_compensated_and_counted_again(native_saga:
     await saga.executed(block_hash="0x" + "b2" * 32)
     await saga.until("succeeded")
     assert await saga.balance(f"wallet:{saga.due.order.recipient}") == amount
+    await saga.probe.collect(PaymentSucceededV1, 2)
     assert await saga.probe.count(PaymentSucceededV1) == 2
 
 

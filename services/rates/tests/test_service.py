@@ -37,7 +37,7 @@ async def provider() -> AsyncIterator[Provider]:
     emulator = PriceEmulator()
     server = uvicorn.Server(uvicorn.Config(build_app(emulator), port=0, log_level="warning"))
     serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
             await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]

@@ -121,7 +121,7 @@ def run_settlement(broker: Broker, databases: Databases, tmp_path: Path) -> RunS
             "retry_seconds": 0.2,
             "wait_step_seconds": 0.2,
             "reconcile_every_seconds": 0.3,
-            "rpc_timeout_seconds": 2,
+            "rpc_timeout_seconds": 10,
             **options,
         }
         settings = broker.settings(Settings, "settlement", databases.settlement, **values)
@@ -233,6 +233,15 @@ async def item_states(running: RunningService) -> dict[str, int]:
     """How many items there are in each state."""
     rows = await running.runtime.database.fetch("SELECT state, count(*) AS items FROM item GROUP BY state")
     return {row["state"]: row["items"] for row in rows}
+
+
+async def items_become(running: RunningService, expected: dict[str, int]) -> None:
+    """Wait until there are so many items in each state."""
+
+    async def are_so() -> bool:
+        return await item_states(running) == expected
+
+    await eventually(are_so)
 
 
 async def settled(broker: Broker, running: RunningService) -> None:

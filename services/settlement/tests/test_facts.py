@@ -134,11 +134,9 @@ class Bench:
 async def start_bench(broker: Broker, world: EscrowWorld, running: RunningService, count: int) -> Bench:
     """Have payments submitted and never mined."""
     await world.call("evm_setAutomine", False)
-    for number in range(count):
-        await broker.probe.publish(
-            world.execute_command(world.order(world.payers[number % 4], RECIPIENT, amount=5))
-        )
-    await broker.probe.collect(SettlementSubmittedV1, count, timeout_seconds=30)
+    orders = [world.order(world.payers[number % 4], RECIPIENT, amount=5) for number in range(count)]
+    await asyncio.gather(*(broker.probe.publish(world.execute_command(order)) for order in orders))
+    await broker.probe.collect(SettlementSubmittedV1, count)
     database = running.runtime.database
     rows = await database.fetch("SELECT * FROM item ORDER BY sequence")
     (transaction,) = await database.fetch("SELECT * FROM lane_transaction")

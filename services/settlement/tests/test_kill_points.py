@@ -67,7 +67,7 @@ async def pay_once(
         )
         return row["n"] == expected
 
-    await eventually(has_ended, timeout_seconds=20)
+    await eventually(has_ended, timeout_seconds=60)
     await settled(broker, running)
     return len(node.calls)
 

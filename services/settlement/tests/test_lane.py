@@ -23,7 +23,16 @@ from snowrail_settlement.clients import Account, Network
 from snowrail_testkit import Broker, RunningService, eventually
 from snowrail_testkit.escrow import EscrowWorld
 
-from .conftest import RunService, StartWorld, item_states, lane_of, settled, sign_in_admin, wrap_node
+from .conftest import (
+    RunService,
+    StartWorld,
+    item_states,
+    items_become,
+    lane_of,
+    settled,
+    sign_in_admin,
+    wrap_node,
+)
 from .test_payments import mine_until
 
 RECIPIENT = checksum_address(b"\xaa" * 20)
@@ -38,9 +47,8 @@ async def signed(running: RunningService) -> list[Any]:
 
 async def pay(broker: Broker, world: EscrowWorld, count: int = 1, amount: int = 9) -> None:
     """Command some payments."""
-    for number in range(count):
-        order = world.order(world.payers[number % 4], RECIPIENT, amount=amount)
-        await broker.probe.publish(world.execute_command(order))
+    orders = [world.order(world.payers[number % 4], RECIPIENT, amount=amount) for number in range(count)]
+    await asyncio.gather(*(broker.probe.publish(world.execute_command(order)) for order in orders))
 
 
 async def has_trouble(running: RunningService, words: str) -> None:
@@ -90,7 +98,7 @@ async def test_an_answer_lost_after_the_node_accepted_pays_once(
     options: dict[str, Any] = {"rpc_url": proxy.url_for(world.chain.url), "collect_seconds": 0.5}
     async with run_monitor(world), run_settlement(world, **options) as running:
         await pay(broker, world, 2)
-        await asyncio.wait_for(cut.fired.wait(), 10)
+        await asyncio.wait_for(cut.fired.wait(), 30)
         await mine_until(world, broker.probe.collect(SettlementExecutedV1, 2))
         await settled(broker, running)
         assert len(await signed(running)) == 1
@@ -150,10 +158,9 @@ async def test_a_final_payment_that_leaves_the_chain_is_told_and_made_good(
 ) -> None:
     async with run_monitor(world), run_settlement(world) as running:
         await pay(broker, world, 2)
-        await mine_until(world, broker.probe.collect(SettlementExecutedV1, 2))
+        executed = await mine_until(world, broker.probe.collect(SettlementExecutedV1, 2))
         await settled(broker, running)
-        depth = world.chain.block_number() - 12
-        world.chain.reorg(min(depth, 8))
+        world.chain.reorg(world.chain.block_number() - min(event.block_number for event in executed) + 1)
         await broker.probe.collect(SettlementOrphanedV1, 2)
         await mine_until(world, broker.probe.collect(SettlementExecutedV1, 4))
         await settled(broker, running)
@@ -227,6 +234,7 @@ async def test_a_nonce_used_by_somebody_else_freezes_the_lane_until_an_operator_
 
         lane = await eventually(is_frozen)
         await pay(broker, world)
+        await items_become(running, {"created": 1})
         await asyncio.sleep(0.5)
         assert await item_states(running) == {"created": 1}
         assert (await resume(running, lane)).status_code == 200
@@ -284,9 +292,12 @@ async def test_a_nonce_that_is_used_while_nobody_tells_by_whom_freezes_the_lane(
         await world.call("evm_setAutomine", False)
         await pay(broker, world)
         (submitted,) = await broker.probe.collect(SettlementSubmittedV1, 1)
+        node = wrap_node(running)
+        node.answers["send"] = SendResult(SendOutcome.UNKNOWN, "0x", "lost")  # or it would be there again
         await world.call("anvil_dropTransaction", submitted.tx_hash)
         await world.call("evm_setAutomine", True)
         await use_key_elsewhere(world)
+        node.answers.clear()
         await has_trouble(running, "no node knows a hash of ours")
         assert (await lane_of(running))["state"] == "frozen"
         assert await item_states(running) == {"submitted": 1}
@@ -371,6 +382,11 @@ async def test_no_more_transactions_are_in_flight_than_allowed(
     async with run_monitor(world), run_settlement(world, **options) as running:
         await pay(broker, world, 12)
         await broker.probe.collect(SettlementSubmittedV1, 6)
+
+        async def six_wait() -> bool:
+            return (await lane_of(running))["waiting_items"] == 6
+
+        await eventually(six_wait)
         await asyncio.sleep(0.8)
         lane = await lane_of(running)
         assert (lane["in_flight"], lane["waiting_items"], lane["next_nonce"]) == (2, 6, 2)
@@ -418,6 +434,7 @@ async def test_an_operator_pauses_and_resumes_a_lane(
         assert (await running.http.post(other, json=body, headers=headers)).status_code == 404
         await pay(broker, world)
         await has_trouble(running, "paused: maintenance of the node")
+        await items_become(running, {"created": 1})
         await asyncio.sleep(0.3)
         assert await item_states(running) == {"created": 1}
         assert (await resume(running, lane)).json()["state"] == "active"
@@ -453,9 +470,15 @@ async def test_what_a_node_does_not_take_holds_up_what_comes_after_and_goes_agai
         node.answers["send"] = SendResult(outcome, "0x", "not today")
         await pay(broker, world, 2)
         await has_trouble(running, "not today")
+
+        async def one_waits() -> bool:
+            return (await lane_of(running))["waiting_items"] == 1
+
+        await eventually(one_waits)
         lane = await lane_of(running)
         assert (lane["next_nonce"], lane["waiting_items"], lane["state"]) == (1, 1, "active")
         is_refused = outcome not in (SendOutcome.NONCE_TOO_LOW, SendOutcome.UNKNOWN)
+        await broker.probe.collect(SettlementSubmittedV1, 0 if is_refused else 1)
         assert await broker.probe.count(SettlementSubmittedV1) == (0 if is_refused else 1)
         node.answers.clear()
         await mine_until(world, broker.probe.collect(SettlementExecutedV1, 2))

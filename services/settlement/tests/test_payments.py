@@ -288,7 +288,11 @@ async def test_a_payment_whose_gas_ceiling_is_too_low_waits_and_keeps_nobody_bac
         await broker.probe.publish(world.execute_command(cheap))
         await broker.probe.publish(world.execute_command(dear))
         await broker.probe.collect(SettlementSubmittedV1, 1)
-        assert (await lane_of(running))["waiting_items"] == 1
+
+        async def one_waits() -> bool:
+            return (await lane_of(running))["waiting_items"] == 1
+
+        await eventually(one_waits)
         world.chain.set_gas_price(50_000_000)
         await mine_until(world, broker.probe.collect(SettlementExecutedV1, 2))
         rows = await running.runtime.database.fetch(

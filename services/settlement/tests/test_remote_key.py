@@ -1,5 +1,6 @@
 """A lane whose key is in KMS, over a real chain: whatever KMS does, payments are made once and in order."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from snowrail_testkit import Broker, RunningService, eventually
 from snowrail_testkit.emulators.kms import KmsEmulator, Spoilt, build_app
 from snowrail_testkit.escrow import EXECUTOR_KEY, EscrowWorld
 
-from .conftest import RunService, item_states, lane_of, settled
+from .conftest import RunService, items_become, lane_of, settled
 from .test_payments import mine_until
 
 RECIPIENT = checksum_address(b"\xaa" * 20)
@@ -36,7 +37,7 @@ UNUSABLE = {
 @pytest_asyncio.fixture(loop_scope="session")
 async def kms(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[KmsEmulator, str]]:
     """KMS with the executor's key, its URL, and credentials for it where AWS's tools look for them."""
-    emulator = KmsEmulator(bytes.fromhex(EXECUTOR_KEY[2:]), late_seconds=1)
+    emulator = KmsEmulator(bytes.fromhex(EXECUTOR_KEY[2:]), late_seconds=3)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", emulator.access_key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", emulator.secret_access_key)
     runner = web.AppRunner(build_app(emulator))
@@ -48,9 +49,8 @@ async def kms(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[KmsEmulato
 
 async def pay(broker: Broker, world: EscrowWorld, count: int) -> None:
     """Command some payments."""
-    for number in range(count):
-        order = world.order(world.payers[number % 4], RECIPIENT, amount=9)
-        await broker.probe.publish(world.execute_command(order))
+    orders = [world.order(world.payers[number % 4], RECIPIENT, amount=9) for number in range(count)]
+    await asyncio.gather(*(broker.probe.publish(world.execute_command(order)) for order in orders))
 
 
 def counted(name: str, **labels: str) -> float:
@@ -70,7 +70,7 @@ async def test_a_key_in_kms_pays_once_whatever_kms_answers(
         "executor_key": SecretStr(""),
         "executor_kms_keys": f"{world.executor}={emulator.key_id}",
         "kms_endpoint": url,
-        "kms_timeout_seconds": 0.4,
+        "kms_timeout_seconds": 2,
         "transaction_items": 1,
         "signer_pause_seconds": 0.25,
     }
@@ -113,7 +113,7 @@ async def endure_outage(
     (told,) = [entry for entry in logs if entry["event"] == "not signed"]
     assert (told["log_level"], told["nonce"]) == ("error", 4)
     assert counted("snowrail_lane_stuck", chain="31337", signer=world.executor) == 1
-    assert await item_states(running) == {"executed": 4, "assigned": 1, "created": 2}
+    await items_become(running, {"executed": 4, "assigned": 1, "created": 2})
     assert await running.runtime.database.fetch("SELECT nonce FROM lane_transaction WHERE nonce > 3") == []
     emulator.failures.clear()
     await mine_until(world, broker.probe.collect(SettlementExecutedV1, 7))

@@ -21,8 +21,11 @@ from .conftest import RunService, StartWorld, settled, sign_in_admin
 from .test_payments import mine_until
 
 AMOUNT = 9
-SHARED, STUCK, MOVED, AFTERWARDS = 12, 8, 6, 8
-"""Payments while both lanes are well, before one stops, while it is stopped, and once it goes on."""
+SHARED, STUCK, MOVED, AFTERWARDS = 16, 14, 6, 8
+"""Payments while both lanes are well, before one stops, while it is stopped, and once it goes on.
+
+Of so many, chance gives some to each lane.
+"""
 
 
 class Payments:
@@ -90,6 +93,7 @@ async def test_a_stopped_lane_keeps_what_it_signed_and_the_other_goes_on(
     options: dict[str, Any] = {
         "executor_key": SecretStr(f"{EXECUTOR_KEY},{SECOND_EXECUTOR_KEY}"),
         "transaction_items": 1,
+        "in_flight_transactions": 16,
         "resend_after_seconds": 600,
     }
     async with run_monitor(world), run_settlement(world, **options) as running:

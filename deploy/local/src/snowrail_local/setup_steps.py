@@ -60,7 +60,7 @@ async def deploy_contracts(anvil: Anvil, settings: StackSettings) -> None:
     # while setting up, each transaction is mined at once: waiting for blocks would take seconds
     anvil.call("evm_setAutomine", True)
     try:
-        async with RpcClient(anvil.url, anvil.chain_id) as rpc:
+        async with anvil.mining_what_is_left(), RpcClient(anvil.url, anvil.chain_id) as rpc:
             signer = LocalSigner(bytes.fromhex(deployer.private_key[2:]), anvil.chain_id)
             work = Deployer(rpc, signer)
             record = settings.state_folder / "deployment.json"

@@ -14,7 +14,7 @@ from eth_hash.auto import keccak
 from snowrail_chain.abi import approve_calldata, balance_of_calldata, decode_uint256, fund_calldata
 from snowrail_chain.addresses import NATIVE_TOKEN, checksum_address
 from snowrail_chain.config import ChainConfig
-from snowrail_chain.deploy import Deployer, describe_chain, write_chains_file
+from snowrail_chain.deploy import Deployer, DeploymentFailed, describe_chain, write_chains_file
 from snowrail_chain.eip712 import Order, order_hash, signing_digest
 from snowrail_chain.rpc import RpcClient
 from snowrail_chain.signer import LocalSigner
@@ -83,10 +83,14 @@ class EscrowWorld:
         """
         deployer = LocalSigner(bytes.fromhex(DEPLOYER_KEY[2:]), chain.chain_id)
         executors = [LocalSigner(bytes.fromhex(key[2:]), chain.chain_id).address for key in executor_keys]
-        async with RpcClient(chain.url, chain.chain_id) as rpc:
+        async with chain.anvil.mining_what_is_left(), RpcClient(chain.url, chain.chain_id) as rpc:
             work = Deployer(rpc, deployer)
-            deployment = await work.deploy(folder / "deployment.json", executors, test_tokens=True)
-            await work.mint(deployment, [Payer(key).address for key in PAYER_KEYS], TOKEN_UNITS)
+            try:
+                deployment = await work.deploy(folder / "deployment.json", executors, test_tokens=True)
+                await work.mint(deployment, [Payer(key).address for key in PAYER_KEYS], TOKEN_UNITS)
+            except DeploymentFailed as failure:
+                failure.add_note(f"in the pool: {chain.call('txpool_inspect')}")
+                raise
         config = describe_chain(
             deployment,
             name="Development chain",
@@ -123,7 +127,7 @@ class EscrowWorld:
             "gas": hex(gas),
         }
         transaction_hash = str(await self.call("eth_sendTransaction", call))
-        async with asyncio.timeout(10):
+        async with self.chain.anvil.mining_what_is_left(), asyncio.timeout(30):
             while (await self.call("eth_getTransactionReceipt", transaction_hash)) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         return transaction_hash

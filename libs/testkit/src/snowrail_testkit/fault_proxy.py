@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 CHUNK_BYTES = 64 * 1024
 CLOSE_TIMEOUT_SECONDS = 5.0
-CONNECT_TIMEOUT_SECONDS = 5.0
+CONNECT_TIMEOUT_SECONDS = 30.0
 
 
 class Direction(enum.Enum):

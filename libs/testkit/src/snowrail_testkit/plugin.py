@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from snowrail_testkit.broker import Broker, Identities, running_broker
 from snowrail_testkit.builders import Builder
@@ -25,6 +26,12 @@ from snowrail_testkit.servers import (
     open_run_folder,
     uses_docker,
 )
+
+# The same examples in every run, however slow the machine is at the moment.
+settings.register_profile(
+    "snowrail", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("snowrail")
 
 RUN_FOLDER_KEY = pytest.StashKey[Path]()
 WORKER_INPUT_NAME = "snowrail_run_folder"

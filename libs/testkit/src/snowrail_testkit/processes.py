@@ -14,8 +14,9 @@ from snowrail_kit.service import Service, build_app
 from snowrail_kit.serving import create_server
 from snowrail_kit.settings import ServiceSettings
 
-START_TIMEOUT_SECONDS = 20.0
-STOP_TIMEOUT_SECONDS = 15.0
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 60.0
+ANSWER_TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ async def running_service(
                 await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=ANSWER_TIMEOUT_SECONDS) as client:
             yield RunningService(app.state.parts, app.state.runtime, client, url)
     finally:
         server.should_exit = True

@@ -48,7 +48,7 @@ class PseudoTerminal:
             await asyncio.sleep(min(_POLL_SECONDS, left))
         return self.text.index(words, start) + len(words)
 
-    async def end(self, timeout_seconds: float = 15) -> int:
+    async def end(self, timeout_seconds: float = 40) -> int:
         """Wait for the end of the program and return its status."""
         return await asyncio.wait_for(self.process.wait(), timeout_seconds)
 

@@ -1,8 +1,12 @@
 """anvil, the development chain, from npm."""
 
+import asyncio
+import contextlib
 import http.client
 import json
 import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from snowrail_local.servers.process import LaunchPlan, ServerProcess
 DEV_MNEMONIC = "test test test test test test test test test test test junk"
 PROBE_TIMEOUT_SECONDS = 5.0
 CALL_TIMEOUT_SECONDS = 30.0
+LEFT_LOOK_SECONDS = 1.0
 DEFAULT_GAS_LIMIT = 200_000_000
 DEFAULT_KEPT_STATES = 200
 
@@ -117,6 +122,33 @@ class Anvil(ServerProcess):
         if "result" not in answer:
             raise ConnectionError(f"{method}: what answers here is no chain")
         return answer["result"]
+
+    @asynccontextmanager
+    async def mining_what_is_left(
+        self, look_every_seconds: float = LEFT_LOOK_SECONDS
+    ) -> AsyncGenerator[None]:
+        """Mine a block whenever transactions stay in the pool, until the block of code ends.
+
+        A chain that mines each transaction at once overlooks one now and then when several come together, and
+        would leave it until the next one comes.
+        """
+        mining = asyncio.create_task(self._mine_what_is_left(look_every_seconds))
+        try:
+            yield
+        finally:
+            mining.cancel()
+            await asyncio.wait([mining])
+
+    async def _mine_what_is_left(self, look_every_seconds: float) -> None:
+        was_left = False
+        while True:
+            await asyncio.sleep(look_every_seconds)
+            with contextlib.suppress(OSError, AnvilCallError):
+                pool = await asyncio.to_thread(self.call, "txpool_status")
+                is_left = any(int(number, 16) for number in pool.values())
+                if was_left and is_left:
+                    await asyncio.to_thread(self.call, "anvil_mine", "0x1")
+                was_left = is_left
 
     def _prepare(self) -> LaunchPlan:
         # a killed chain leaves its states behind, and never reads them again

@@ -7,6 +7,7 @@ webhook with its secret, again and again until it answers 2xx.
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -201,7 +202,7 @@ class TelegramEmulator:
             wait = max(wait, self._recent[0] + 1 - now)
         if wait > 0:
             self.limited += 1
-            return _error(429, "Too Many Requests", {"retry_after": max(1, round(wait))})
+            return _error(429, "Too Many Requests", {"retry_after": math.ceil(wait)})
         self._last_to_chat[chat] = now
         self._recent.append(now)
         return None
