@@ -12,7 +12,12 @@ import yaml
 
 from snowrail_delivery.catalogue import SERVICES
 
-SERIES = {"Counter": ("_total",), "Gauge": ("",), "Histogram": ("_bucket", "_sum", "_count")}
+SERIES = {
+    "Counter": ("_total",),
+    "Gauge": ("",),
+    "ExclusiveGauge": ("",),
+    "Histogram": ("_bucket", "_sum", "_count"),
+}
 """Endings of the series that a metric of each kind has."""
 OF_EVERY_TARGET = {"job", "instance"}
 NAME = re.compile(r"\b(?:snowrail_\w+|up)\b")
@@ -45,7 +50,7 @@ def metrics(repository: Path) -> dict[str, Metric]:
     for folder in ("libs", "services"):
         for path in (repository / folder).glob("*/src/**/*.py"):
             text = path.read_text("utf-8")
-            if "prometheus_client" in text:
+            if "prometheus_client" in text or "snowrail_kit.gauges" in text:
                 found |= {name: metric for metric in declared_in(text) for name in metric.series()}
     assert len(found) > 50
     return found
@@ -93,6 +98,12 @@ def test_every_alarm_is_over_metrics_and_labels_that_exist(
         assert used <= labels, rule
         shown = set(SHOWN.findall(rule["annotations"]["summary"]))
         assert shown <= (groups[0] if groups else OF_EVERY_TARGET), rule
+
+
+def test_what_one_replica_measures_has_labels_by_which_it_is_withdrawn(metrics: dict[str, Metric]) -> None:
+    exclusive = [metric for metric in metrics.values() if metric.kind == "ExclusiveGauge"]
+    assert len(exclusive) > 15
+    assert all(metric.labels for metric in exclusive)
 
 
 def test_every_metric_that_is_said_to_alarm_does(

@@ -46,7 +46,8 @@ class Parts:
     poison: set[str]
     batches: list[int]
     heard: list[list[str]]
-    stalled: asyncio.Event
+    may_go_on: asyncio.Event
+    """Not set: `assess` stands still after it has read, before it writes."""
 
 
 consumers: Consumers[Parts] = Consumers()
@@ -66,6 +67,7 @@ async def assess(deliveries: list[Delivery[FraudAssessV1]], tx: Transaction, par
             [delivery.event.user_id for delivery in deliveries],
         )
     }
+    await parts.may_go_on.wait()
     ready: list[Delivery[FraudAssessV1]] = []
     for delivery in deliveries:
         if delivery.event.occurrence == 7 and delivery.event.user_id not in known:
@@ -111,7 +113,9 @@ async def hear(deliveries: list[Delivery[Any]], tx: Transaction, parts: Parts) -
 
 def compose(runtime: Runtime[ServiceSettings]) -> Parts:
     """Wire the test service."""
-    return Parts(runtime, set(), [], [], asyncio.Event())
+    parts = Parts(runtime, set(), [], [], asyncio.Event())
+    parts.may_go_on.set()
+    return parts
 
 
 @pytest.fixture

@@ -1,12 +1,18 @@
-"""Periodic work: fixed tasks, and tasks that follow from a service's parts."""
+"""Periodic work: fixed tasks, tasks that follow from a service's parts, what only one replica measures."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
+import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
+from snowrail_kit.database import Database
+from snowrail_kit.gauges import ExclusiveGauge
 from snowrail_kit.service import Service
 from snowrail_kit.settings import ServiceSettings
-from snowrail_kit.tasks import Task
+from snowrail_kit.tasks import Task, TaskRunner
 from snowrail_testkit import Broker, TestDatabase, eventually, running_service
 
 
@@ -34,3 +40,68 @@ async def test_tasks_are_fixed_or_follow_from_the_parts(
             return len(running.parts.batches) == passes
 
         assert await eventually(ran)
+
+
+TURN = ExclusiveGauge("snowrail_test_turn", "What an exclusive task measured", ["kind", "chain"])
+
+
+async def test_what_a_replica_measured_is_withdrawn_when_another_one_measures(database: TestDatabase) -> None:
+    passes: list[str] = []
+
+    async def measure(_: None) -> None:
+        passes.append("one")
+        TURN.labels("kept", 25).set(1)
+        if len(passes) == 1:
+            TURN.labels("not set again", 25).set(1)
+
+    async def other_replica(_: None) -> None:
+        passes.append("other")
+
+    TURN.labels("nobody's", 25).set(1)
+    one, other = (Database(database.url, pool_size=1, statement_timeout_seconds=5) for _ in range(2))
+    await one.open()
+    await other.open()
+    runner = TaskRunner(Task("measure", measure, every_seconds=0.02, exclusive=True), None, one)
+    rival = TaskRunner(Task("measure", other_replica, every_seconds=0.02, exclusive=True), None, other)
+    running = asyncio.create_task(runner.run())
+    await eventually(lambda: said(lambda: passes.count("one") >= 3))
+    assert shown() == {"kept", "not set again", "nobody's"}
+    contending = asyncio.create_task(rival.run())
+
+    async def has_lost_its_turn() -> bool:
+        await end_sessions_with_locks(database)
+        rival.wake()
+        await asyncio.sleep(0.1)
+        return "other" in passes
+
+    await eventually(has_lost_its_turn)
+    await eventually(lambda: said(lambda: shown() == {"nobody's"}))
+    rival.stop()
+    await contending
+    await eventually(lambda: said(lambda: shown() == {"kept", "nobody's"}))
+    runner.stop()
+    await running
+    await one.close()
+    await other.close()
+
+
+async def said(condition: Callable[[], bool]) -> bool:
+    """Return what a condition says now."""
+    return condition()
+
+
+def shown() -> set[str]:
+    """Kinds of the series that a scrape would find."""
+    series = [sample for metric in REGISTRY.collect() for sample in metric.samples]
+    return {sample.labels["kind"] for sample in series if sample.name == "snowrail_test_turn"}
+
+
+async def end_sessions_with_locks(database: TestDatabase) -> None:
+    """End the connections that hold an advisory lock, as a failing network would."""
+    connection = await asyncpg.connect(database.superuser_url, ssl=False)
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks"
+        " WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = $1)",
+        database.name,
+    )
+    await connection.close()

@@ -4,12 +4,21 @@ import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 
 from snowrail_accounts.app import service
 from snowrail_accounts.settings import Settings
-from snowrail_events import PLATFORM_FEED, DeviceApproveV1, DeviceDecidedV1, DeviceDenyV1, FeedEventV1
-from snowrail_testkit import Broker, FakeClock, RunningService, eventually, running_service
+from snowrail_events import (
+    PLATFORM_FEED,
+    DeviceApproveV1,
+    DeviceDecidedV1,
+    DeviceDenyV1,
+    DeviceSignedInV1,
+    FeedEventV1,
+)
+from snowrail_kit.audit import AUDIT_LOCK
+from snowrail_testkit import Broker, FakeClock, RunningService, TestDatabase, eventually, running_service
 from snowrail_testkit.fixed import START_OF_TIME as NOW
 
 from .conftest import ALICE_KEY, Wallet
@@ -242,3 +251,35 @@ async def test_a_denied_device_is_told_to_everybody_who_still_believes_it(
     assert len(ended.data["session_ids"]) == 1
     assert (await refresh(phone)).json()["code"] == "session_ended"
     assert (await refresh(alice)).status_code == 200
+
+
+async def test_a_device_that_signs_in_while_it_is_removed_alarms_its_owner(
+    running: RunningService, broker: Broker, database: TestDatabase, alice: Wallet
+) -> None:
+    """The removal has done its work and cannot commit yet; the device, which was approved, signs in again."""
+    phone = Wallet(ALICE_KEY, running.http, {"label": "Phone"})
+    await alice.sign_in()
+    await phone.sign_in()
+    path = f"/user/devices/{phone.device['id']}"
+    assert (await alice.http.post(f"{path}/approve", headers=alice.headers)).status_code == 204
+    connection = await asyncpg.connect(database.superuser_url, ssl=False)
+
+    async def until_waiting(count: int) -> None:
+        query = "SELECT count(*) = $2 FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'"
+
+        async def are_waiting() -> Any:
+            return await connection.fetchval(query, database.name, count)
+
+        await eventually(are_waiting)
+
+    await connection.execute("SELECT pg_advisory_lock($1)", AUDIT_LOCK)
+    removal = asyncio.create_task(alice.http.delete(path, headers=alice.headers))
+    await until_waiting(1)
+    sign_in = asyncio.create_task(phone.sign_in())
+    await until_waiting(2)
+    await connection.close()
+    assert (await removal).status_code == 204
+    device = (await sign_in)["device"]
+    assert (device["is_new"], device["approved"]) == (True, False)
+    *_, told = await broker.probe.collect(DeviceSignedInV1, 3)
+    assert told.is_new

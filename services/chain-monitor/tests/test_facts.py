@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from snowrail_chain.abi import Execution, execute_many_calldata
 from snowrail_chain.eip712 import order_hash
 from snowrail_chain.rpc import RpcClient
+from snowrail_chain_monitor.metrics import FROZEN
 from snowrail_events import (
     SettlementSubmittedV1,
     TransactionFinalV1,
@@ -206,6 +208,15 @@ async def test_a_rollback_deeper_than_configured_freezes_the_chain_until_the_dep
             return 'snowrail_chain_frozen{chain="31337"} 1.0' in (await running.http.get("/metrics")).text
 
         await eventually(is_shown)
+        # nor does the alarm end when another replica takes over and the node lacks what was followed
+        world.chain.rollback(9)
+        FROZEN.remove("31337")
+
+        async def alarms() -> bool:
+            return REGISTRY.get_sample_value("snowrail_chain_frozen", {"chain": "31337"}) == 1
+
+        await eventually(alarms)
+        world.chain.mine(9, seconds_between=7)
     async with run_monitor(world, reorg_depth_blocks=8) as running:
         await broker.probe.collect(TransactionOrphanedV1, 1)
         await caught_up(running, world)

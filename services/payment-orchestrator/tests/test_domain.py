@@ -13,8 +13,8 @@ from snowrail_payment_orchestrator.domain import (
     IllegalTransition,
     Posting,
     Status,
-    draws_on_deposit,
     failure,
+    is_native,
     payment_postings,
     retry_delay_seconds,
     reversed_postings,
@@ -107,13 +107,6 @@ def test_a_fee_has_its_own_line_only_when_there_is_one() -> None:
     assert Posting("platform:fees", "1:0x0", 1) in payment_postings("wallet:a", "b", "1:0x0", 5, 1)
 
 
-@pytest.mark.parametrize(
-    ("token", "deposited", "expected"),
-    [
-        ("1:0x0000000000000000000000000000000000000000", 0, True),
-        ("1:0x0000000000000000000000000000000000000001", 9, False),
-        ("1:0x0000000000000000000000000000000000000001", 10, True),
-    ],
-)
-def test_an_execution_draws_on_the_deposit_that_covers_it(token: str, deposited: int, expected: bool) -> None:
-    assert draws_on_deposit(token, 10, deposited) is expected
+@pytest.mark.parametrize(("number", "expected"), [(0, True), (1, False)])
+def test_the_own_coin_of_a_chain_has_no_address(number: int, expected: bool) -> None:
+    assert is_native(f"1:0x{number:040x}") is expected

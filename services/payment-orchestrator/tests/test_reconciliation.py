@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from snowrail_events import (
     PaymentUpdatedV1,
@@ -36,6 +37,7 @@ from snowrail_payment_orchestrator.domain import (
     transfer_postings,
     wallet_account,
 )
+from snowrail_payment_orchestrator.metrics import HALTED
 from snowrail_payment_orchestrator.reconciliation import (
     ChainFigures,
     Difference,
@@ -326,6 +328,12 @@ async def test_a_difference_that_stays_halts_the_asset_until_somebody_resumes_it
     found = await comparison(orchestrator)
     assert found is not None
     assert found["halted_reason"], "nothing but a person resumes"
+    HALTED.remove(TOKEN)  # as where another replica has compared until now, and nothing is due
+
+    async def is_shown() -> bool:
+        return REGISTRY.get_sample_value("snowrail_asset_halted", {"token": TOKEN}) == 1
+
+    await eventually(is_shown)
     answer = await resume(orchestrator, "b")
     assert answer.status_code == 200, answer.text
     assert (await resume(orchestrator, "b")).json() == answer.json()
@@ -394,6 +402,31 @@ async def test_a_block_that_returns_counts_again_and_once_in_whatever_order_it_i
         await eventually(counts)
     await asyncio.sleep(0.3)
     assert await saga.balance(f"escrow:{saga.due.order_hash}") == 50
-    row = await saga.database.fetch_row("SELECT atoms FROM order_deposit")
+    row = await saga.database.fetch_row("SELECT left_after FROM order_movement")
     assert row is not None
-    assert row["atoms"] == 50
+    assert row["left_after"] == 50
+
+
+async def test_a_deposit_that_is_heard_of_after_its_execution_halts_nothing(
+    broker: Broker, build: Builder, orchestrator: RunningService, monitor: Monitor
+) -> None:
+    monitor.is_away = True
+    saga = Saga(broker, build, orchestrator, TOKEN)
+    amount, payer = saga.due.order.amount, f"wallet:{saga.due.order.payer}"
+    monitor.executed = amount
+    await saga.reach_executing()
+    await saga.executed(block_number=90)
+    await saga.until("succeeded")
+    assert await saga.balance(payer) == -amount, "no deposit is known of yet"
+    await saga.publish(TransactionFinalV1, **funded(saga, amount, 89))
+
+    async def recorded() -> bool:
+        return len(await saga.database.fetch("SELECT 1 FROM journal WHERE kind = 'funded'")) == 1
+
+    await eventually(recorded)
+    assert await saga.balance(f"escrow:{saga.due.order_hash}") == 0
+    assert await saga.balance(payer) == -amount
+    assert await saga.balance(f"wallet:{saga.due.order.recipient}") == amount
+    monitor.is_away = False
+    found = await eventually(lambda: comparison(orchestrator))
+    assert (found["differences"], found["executed_in_ledger"]) == ({}, str(amount))

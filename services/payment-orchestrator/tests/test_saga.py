@@ -113,7 +113,7 @@ class Saga:
         return await self.probe.publish(self.build(event, **{**given, **fields}), version=version)
 
     async def executed(
-        self, attempt: int = 1, block_hash: str = BLOCK, fee: int = 0, version: int = 0
+        self, attempt: int = 1, block_hash: str = BLOCK, fee: int = 0, version: int = 0, **fields: Any
     ) -> None:
         await self.publish(
             SettlementExecutedV1,
@@ -123,6 +123,7 @@ class Saga:
             block_hash=block_hash,
             amount=self.due.order.amount,
             fee=fee,
+            **fields,
         )
 
     async def status(self) -> str:

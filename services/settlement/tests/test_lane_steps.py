@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from snowrail_chain.addresses import checksum_address
@@ -33,6 +34,7 @@ from snowrail_settlement.app import compose
 from snowrail_settlement.clients import Account, Network
 from snowrail_settlement.domain.command import Command
 from snowrail_settlement.domain.lane import FactStatus
+from snowrail_settlement.metrics import LANE_STUCK
 from snowrail_settlement.settings import Settings
 from snowrail_settlement.store import items, lanes
 from snowrail_settlement.store.items import NewItem
@@ -270,15 +272,68 @@ async def test_everything_that_is_not_final_goes_again_after_a_restart_in_order(
 
 
 class SpoiltSigner:
-    """A signer that is out of reach."""
+    """A signer that is out of reach.
+
+    Attributes:
+        asked: How often it was asked to sign.
+    """
 
     address = SIGNER
+
+    def __init__(self) -> None:
+        self.asked = 0
 
     async def sign_transaction(
         self, transaction: Transaction, *, operator_self_transfer: bool = False
     ) -> SignedTransaction:
         """See `Signer.sign_transaction`."""
+        self.asked += 1
         raise SigningFailed("out of reach")
+
+
+def shown(gauge: str, signer: str) -> float | None:
+    """What a gauge of a signer's lane shows."""
+    labels = {"chain": str(CHAIN_ID), "signer": signer}
+    return REGISTRY.get_sample_value(f"snowrail_lane_{gauge}", labels)
+
+
+async def test_a_signer_that_is_down_is_asked_ever_more_rarely_and_holds_up_nobody_else(bench: Bench) -> None:
+    """It is asked at 0, 1, 2, 4, 8, 16, 32 and 62 s; meanwhile the other signer takes the other payments."""
+    signer = bench.worker.signer
+    bench.worker.signer = spoilt = SpoiltSigner()
+    await bench.add()
+    await bench.run()
+    asked_at: list[int] = []
+    for second in range(1, 70):
+        before = spoilt.asked
+        await bench.run()
+        if spoilt.asked > before:
+            asked_at.append(second)
+        LANE_STUCK.remove(str(CHAIN_ID), SIGNER)  # as where another replica had the lane until now
+    await bench.run(0)
+    assert asked_at == [1, 2, 4, 8, 16, 32, 62]
+    assert shown("signer_pause_seconds", SIGNER) == 30
+    assert shown("stuck", SIGNER) == 1
+    (trouble,) = (await bench.lane())["troubles"]
+    assert trouble == "nonce 0: the signer does not sign: out of reach"
+
+    other_key = LocalSigner(b"\x77" * 32, CHAIN_ID)
+    other = LaneWorker(uuid4(), bench.worker.chain, other_key, FakeNode())
+    parts = replace(bench.parts, workers={worker.lane_id: worker for worker in (bench.worker, other)})
+    await run_lane(parts, other)  # the lane begins
+    await bench.add()
+    bench.clock.advance(1)
+    for _ in ("sign", "send"):
+        await run_lane(parts, other)
+    assert await bench.states("item") == ["assigned", "submitted"]
+    assert shown("signer_pause_seconds", other_key.address) == 0
+
+    bench.worker.signer = signer
+    await bench.run(21)
+    assert await bench.states("item") == ["assigned", "submitted"]
+    await bench.run()
+    assert await bench.states("item") == ["submitted", "submitted"]
+    assert shown("signer_pause_seconds", SIGNER) == 0
 
 
 async def test_a_taken_nonce_is_signed_for_later_and_never_given_to_others(bench: Bench) -> None:

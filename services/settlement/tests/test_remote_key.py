@@ -72,6 +72,7 @@ async def test_a_key_in_kms_pays_once_whatever_kms_answers(
         "kms_endpoint": url,
         "kms_timeout_seconds": 2,
         "transaction_items": 1,
+        "signer_pause_seconds": 0.25,
     }
     lane = {"chain": "31337", "signer": world.executor}
     async with run_monitor(world), run_settlement(world, **options) as running:

@@ -319,6 +319,7 @@ class Consumer(Generic[P]):
                     return 0
                 deliveries = [self._from_row(row) for row in rows]
                 await self._apply(deliveries, tx, await self._prepare(deliveries))
+                await inbox.unpark(tx.connection, [item for item in deliveries if not item.waits])
                 return len(rows)
         except _RETRY_WHOLE_BATCH:
             raise

@@ -62,6 +62,11 @@ class Delivery(Generic[E]):
     parked_attempts: int | None = field(default=None)
     """How often it was tried from the waiting table; None when it came from the bus."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is to be tried again."""
+        return self.outcome in (Outcome.RETRY, Outcome.WAIT)
+
     def retry(self, reason: str, after_seconds: float = 1.0) -> None:
         """Have the message redelivered after a delay in seconds; nothing it did may remain."""
         self.outcome, self.reason, self.after_seconds = Outcome.RETRY, reason, after_seconds

@@ -1,7 +1,7 @@
 """What a service has received: duplicates, waiting messages and dead letters, always in its own database."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +14,8 @@ from snowrail_kit.delivery import Delivery, Outcome
 PARKED_LIMIT_ROWS = 50_000
 """Waiting messages a service keeps; beyond that they go back to the bus with a delay."""
 PARKED_ATTEMPTS = 200
-_PARKED_FIRST_RETRY_SECONDS = 1
-_PARKED_LAST_RETRY_SECONDS = 60
+_PARKED_FIRST_RETRY = timedelta(seconds=1)
+_PARKED_LAST_RETRY = timedelta(seconds=60)
 
 _REGISTER = """
 WITH fresh AS (
@@ -46,24 +46,25 @@ WHERE EXISTS (SELECT 1 FROM forgotten WHERE forgotten.producer = run.producer
 """
 
 _PARK = """
-INSERT INTO parked_message (event_id, key, reason, subject, producer, aggregate_version, causation_id,
-                            traceparent, body, attempts, parked_at, next_try_at)
-SELECT waiting.*, $11::timestamptz,
-       $11::timestamptz + make_interval(secs => least($12::float * power(2, attempts), $13::float))
+INSERT INTO parked_message AS parked (event_id, key, reason, subject, producer, aggregate_version,
+                                      causation_id, traceparent, body, attempts, parked_at, next_try_at)
+SELECT waiting.*, $11::timestamptz, $11::timestamptz + $12::interval
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::uuid[], $8::text[],
             $9::bytea[], $10::integer[])
      AS waiting (event_id, key, reason, subject, producer, version, causation_id, traceparent, body, attempts)
 ON CONFLICT (event_id) DO UPDATE
-SET key = EXCLUDED.key, reason = EXCLUDED.reason, attempts = EXCLUDED.attempts,
-    next_try_at = EXCLUDED.next_try_at
+SET key = EXCLUDED.key, reason = EXCLUDED.reason, attempts = EXCLUDED.attempts, failures = 0,
+    parked_at = CASE WHEN parked.key = EXCLUDED.key THEN parked.parked_at ELSE EXCLUDED.parked_at END,
+    next_try_at = CASE WHEN parked.key = EXCLUDED.key
+        THEN EXCLUDED.parked_at + least(greatest(EXCLUDED.parked_at - parked.parked_at, $12), $13::interval)
+        ELSE EXCLUDED.next_try_at END
 """
 
 _CLAIM_PARKED = """
-DELETE FROM parked_message WHERE event_id IN (
-    SELECT event_id FROM parked_message
-    WHERE next_try_at <= $1 AND NOT event_id = ANY($3::uuid[]) AND ($4::uuid IS NULL OR event_id = $4)
-    ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-RETURNING event_id, key, subject, producer, aggregate_version, causation_id, traceparent, body, attempts
+SELECT event_id, subject, producer, aggregate_version, causation_id, traceparent, body, attempts
+FROM parked_message
+WHERE next_try_at <= $1 AND NOT event_id = ANY($3::uuid[]) AND ($4::uuid IS NULL OR event_id = $4)
+ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 
 _BURY = """
@@ -103,7 +104,15 @@ async def forget(connection: Connection, consumer: str, deliveries: Sequence[Del
 
 
 async def park(connection: Connection, deliveries: Sequence[Delivery[Any]], now: datetime) -> None:
-    """Keep messages that wait for something, to be tried again when woken or at a backed-off time."""
+    """Keep messages that wait for something, to be tried again when woken, or after a pause.
+
+    A wake-up that another transaction commits at the same time can be missed in one way only: it looked for
+    messages that wait for its key before this one was committed as such. That is why the pause begins with a
+    second and is then as long as the message has waited for the same key: if that transaction commits T
+    seconds after the message began to wait, what it brought is found after another T seconds, or two for the
+    first pause and the poll, at the latest. A message that is tried and goes on waiting for its key misses
+    nothing: it is locked while it is tried, so a wake-up waits for the outcome and then finds it.
+    """
     envelopes = [delivery.envelope for delivery in deliveries]
     await connection.execute(
         _PARK,
@@ -118,8 +127,8 @@ async def park(connection: Connection, deliveries: Sequence[Delivery[Any]], now:
         [delivery.body for delivery in deliveries],
         [0 if delivery.parked_attempts is None else delivery.parked_attempts + 1 for delivery in deliveries],
         now,
-        _PARKED_FIRST_RETRY_SECONDS,
-        _PARKED_LAST_RETRY_SECONDS,
+        _PARKED_FIRST_RETRY,
+        _PARKED_LAST_RETRY,
     )
 
 
@@ -134,13 +143,21 @@ async def wake_parked(connection: Connection, keys: set[str], now: datetime) -> 
 async def claim_parked(
     connection: Connection, now: datetime, limit: int, excluded: Sequence[UUID] = (), only: UUID | None = None
 ) -> list[Row]:
-    """Take due waiting messages out of the table; they return to it if the transaction does not commit.
+    """Lock due waiting messages, to be tried now; they stay in the table until `unpark`.
 
     Args:
         excluded: ids of those to be left there.
         only: the one to take, if it is due and nobody else holds it.
     """
     return await connection.fetch(_CLAIM_PARKED, now, limit, list(excluded), only)
+
+
+async def unpark(connection: Connection, deliveries: Sequence[Delivery[Any]]) -> None:
+    """Take messages that wait no longer out of the table."""
+    await connection.execute(
+        "DELETE FROM parked_message WHERE event_id = ANY($1::uuid[])",
+        [delivery.envelope.event_id for delivery in deliveries],
+    )
 
 
 async def parked_is_full(connection: Connection) -> bool:

@@ -26,16 +26,17 @@ def revisions_folder(package: str) -> Path:
     raise FileNotFoundError(f"{package} has no folder of migrations")
 
 
-def upgrade(package: str, url: str) -> None:
+def upgrade(package: str, url: str, revision: str = "head") -> None:
     """Bring a service's database to the newest revision. Running it again changes nothing.
 
     Args:
         package: the service's package, such as `snowrail_intent`.
         url: `postgresql://owner:password@host:port/database` of a role that may run DDL.
+        revision: the newest one to run, to see what the next one makes of a database.
     """
     config = Config()
     config.set_main_option("script_location", str(_ENVIRONMENT))
     config.set_main_option("path_separator", "os")
     config.set_main_option("version_locations", str(revisions_folder(package)))
     config.attributes["url"] = url.replace("postgresql://", "postgresql+asyncpg://", 1)
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from snowrail_kit.database import TRANSIENT_ERRORS, Database
+from snowrail_kit.gauges import Measurements
 from snowrail_kit.telemetry import TASK_FAILURES
 
 P = TypeVar("P")
@@ -30,7 +31,8 @@ class Task(Generic[P]):
     Attributes:
         run: one bounded pass; returns True when there is more to do at once.
         every_seconds: pause between passes that found nothing more to do.
-        exclusive: only one replica runs it at a time, holding a session advisory lock.
+        exclusive: only one replica runs it at a time, holding a session advisory lock. What it measures in an
+            `ExclusiveGauge` is withdrawn where another replica holds that lock.
     """
 
     name: str
@@ -48,6 +50,7 @@ class TaskRunner(Generic[P]):
         self._database = database
         self._wakeup = asyncio.Event()
         self._stopping = False
+        self._measurements = Measurements()
 
     def wake(self) -> None:
         """Have the next pass start now."""
@@ -61,12 +64,15 @@ class TaskRunner(Generic[P]):
     async def run(self) -> None:
         """Repeat the task. A failed pass is logged, counted and repeated after a backed-off pause."""
         failure_pause = _FAILURE_PAUSE_FIRST_SECONDS
+        if self._task.exclusive:
+            self._measurements.begin()
         while not self._stopping:
             try:
                 if self._task.exclusive:
                     assert self._database is not None, "an exclusive task needs a database"
                     async with _held_lock(self._database, self._task.name) as held:
                         if held is None:
+                            self._measurements.withdraw()
                             await self._pause(_LOCK_RETRY_SECONDS)
                         else:
                             await self._repeat(held)

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from prometheus_client import Counter, Gauge, Histogram
 
+from snowrail_kit.gauges import ExclusiveGauge
 from snowrail_kit.settings import ServiceSettings
 
 _ODD_HEX_DIGITS = tuple("13579bdf")
@@ -34,8 +35,12 @@ RELAYED = Counter("snowrail_relayed_events_total", "Events published by the rela
 RELAY_SECONDS = Histogram(
     "snowrail_relay_seconds", "Time to number and publish a batch", buckets=_SECONDS_BUCKETS
 )
-HOLES = Gauge("snowrail_sequence_holes", "Numbers missing below a producer's announced maximum", ["producer"])
-HOLES_ALARM = Gauge("snowrail_sequence_holes_alarm", "1 while a hole is older than 60 s", ["producer"])
+HOLES = ExclusiveGauge(
+    "snowrail_sequence_holes", "Numbers missing below a producer's announced maximum", ["producer"]
+)
+HOLES_ALARM = ExclusiveGauge(
+    "snowrail_sequence_holes_alarm", "1 while a hole is older than 60 s", ["producer"]
+)
 REPUBLISHED = Counter("snowrail_republished_events_total", "Events published again to fill a hole")
 HTTP_SECONDS = Histogram(
     "snowrail_http_seconds", "Time to answer", ["method", "route", "status"], buckets=_SECONDS_BUCKETS

@@ -119,12 +119,6 @@ def escrow_account(order_hash: str) -> str:
     return f"escrow:{order_hash}"
 
 
-def order_of_account(account: str) -> str:
-    """Return the order hash of the account of a deposit; empty for other accounts."""
-    kind, _, order_hash = account.partition(":")
-    return order_hash if kind == "escrow" else ""
-
-
 PLATFORM_FEES: Final = "platform:fees"
 
 
@@ -146,7 +140,6 @@ def reversed_postings(postings: tuple[Posting, ...]) -> tuple[Posting, ...]:
     return tuple(Posting(line.account, line.token, -line.atoms) for line in postings)
 
 
-def draws_on_deposit(token: str, total: int, deposited: int) -> bool:
-    """Return whether an execution draws on the order's deposit, by the rule of `IntentEscrow`."""
-    native = int(token.partition(":")[2], 16) == 0
-    return native or deposited >= total
+def is_native(token: str) -> bool:
+    """Whether a token is its chain's own coin: orders in it are paid from their deposit or not at all."""
+    return int(token.partition(":")[2], 16) == 0

@@ -1,4 +1,4 @@
-"""Tables and SQL of the ledger: journals, what counts of the chain's logs, deposits of orders."""
+"""Tables and SQL of the ledger: journals, and what counts of the chain's logs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -43,14 +43,6 @@ WITH added AS (
     FROM lines JOIN added USING (journal_id) GROUP BY token, block_number
 )
 SELECT journal_id FROM added
-"""
-
-_ADD_DEPOSITS = """
-INSERT INTO order_deposit AS deposit (order_hash, token, atoms)
-SELECT order_hash, token, sum(atoms) FROM unnest($1::text[], $2::text[], $3::numeric[])
-    AS change (order_hash, token, atoms)
-GROUP BY order_hash, token ORDER BY order_hash
-ON CONFLICT (order_hash) DO UPDATE SET atoms = deposit.atoms + EXCLUDED.atoms
 """
 
 
@@ -152,24 +144,3 @@ async def postings_of(tx: Transaction, references: Sequence[str]) -> dict[str, t
     for row in rows:
         found.setdefault(row["reference"], []).append(Posting(row["account"], row["token"], row["atoms"]))
     return {reference: tuple(lines) for reference, lines in found.items()}
-
-
-async def lock_deposits(tx: Transaction, order_hashes: Iterable[str]) -> dict[str, int]:
-    """Return the atoms each order still has in the escrow, by order hash, locked in its order.
-
-    Two executions of one order must not both draw on what covers one of them.
-    """
-    rows = await tx.fetch(
-        "SELECT order_hash, atoms FROM order_deposit WHERE order_hash = ANY($1::text[])"
-        " ORDER BY order_hash FOR UPDATE",
-        list(set(order_hashes)),
-    )
-    return {row["order_hash"]: row["atoms"] for row in rows}
-
-
-async def add_deposits(tx: Transaction, changes: Sequence[tuple[str, str, int]]) -> None:
-    """Add (order hash, token, atoms) to what orders have in the escrow; negative when it was spent."""
-    if not changes:
-        return
-    columns = [list(column) for column in zip(*changes, strict=True)]
-    await tx.execute(_ADD_DEPOSITS, *columns)

@@ -2,9 +2,15 @@
 
 from prometheus_client import Gauge
 
-DIFFERS = Gauge("snowrail_reconciliation_differs", "1 while chain and ledger do not agree: alarm", ["token"])
-HALTED = Gauge("snowrail_asset_halted", "1 while no payment of the token is started: alarm", ["token"])
-UNSOLICITED = Gauge(
+from snowrail_kit.gauges import ExclusiveGauge
+
+DIFFERS = ExclusiveGauge(
+    "snowrail_reconciliation_differs", "1 while chain and ledger do not agree: alarm", ["token"]
+)
+HALTED = ExclusiveGauge(
+    "snowrail_asset_halted", "1 while no payment of the token is started: alarm", ["token"]
+)
+UNSOLICITED = ExclusiveGauge(
     "snowrail_escrow_unsolicited_atoms", "What the escrow holds beyond what it owes", ["token"]
 )
 COMPARED_AT = Gauge("snowrail_reconciliation_compared_seconds", "Unix time of the last comparison", ["token"])

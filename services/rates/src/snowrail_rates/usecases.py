@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from snowrail_events import PriceAnomalyDetectedV1, PriceUpdatedV1
+from snowrail_kit.gauges import ExclusiveGauge
 from snowrail_kit.unit_of_work import Transaction
 from snowrail_rates import store
 from snowrail_rates.clients import ProviderFailed
@@ -17,7 +18,7 @@ log = structlog.get_logger("rates")
 
 FETCHES = Counter("snowrail_price_fetches_total", "Fetches from the price provider", ["outcome"])
 ANOMALIES = Counter("snowrail_price_anomalies_total", "Prices that were not believed", ["code"])
-PRICE_AGE = Gauge("snowrail_price_age_seconds", "Age of the believed price", ["symbol", "currency"])
+PRICE_AGE = ExclusiveGauge("snowrail_price_age_seconds", "Age of the believed price", ["symbol", "currency"])
 
 
 async def refresh(parts: Parts) -> None:

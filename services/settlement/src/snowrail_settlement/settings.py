@@ -70,6 +70,8 @@ class Settings(ServiceSettings):
     """Pause before bytes are sent again that a node did not take."""
     reconcile_every_seconds: float = Field(default=10, gt=0, le=3_600)
     """How often the account's nonce and balance are compared with the lane's rows."""
+    signer_pause_seconds: float = Field(default=30, gt=0, le=600)
+    """Longest pause before a signer that gave no signature is asked again; the first is half a second."""
     foreign_after_seconds: float = Field(default=30, gt=0, le=3_600)
     """A nonce that is used while no node knows our hash freezes the lane after so long."""
     stuck_after_seconds: float = Field(default=60, gt=0, le=86_400)

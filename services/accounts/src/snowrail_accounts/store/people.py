@@ -1,5 +1,6 @@
 """Users, their handles and their limits."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -43,6 +44,13 @@ async def find_locked(connection: Connection, user_id: UUID) -> Account | None:
     """Return a user, locked."""
     row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM account WHERE user_id = $1 FOR UPDATE", user_id)
     return account_of(row) if row else None
+
+
+async def lock(connection: Connection, user_ids: Sequence[UUID]) -> None:
+    """Lock users, in the order of their ids, against whatever changes them or their devices."""
+    await connection.execute(
+        "SELECT 1 FROM account WHERE user_id = ANY($1::uuid[]) ORDER BY user_id FOR UPDATE", user_ids
+    )
 
 
 async def find(database: Database, user_id: UUID) -> Account | None:

@@ -1,13 +1,17 @@
-"""New devices are approved by their user from another one, or denied and signed out at once."""
+"""New devices are approved by their user from another one, or denied and signed out at once.
+
+Whatever is decided about a user's devices is decided while the user is locked, as at a sign-in: a device that
+signs in while it is removed is either signed out again with the others, or new.
+"""
 
 from typing import Any
 from uuid import UUID
 
 from snowrail_accounts.parts import Parts
+from snowrail_accounts.store import people as people_store
 from snowrail_accounts.store import sessions as store
 from snowrail_accounts.usecases.sessions import tell_ended
 from snowrail_events import DeviceApproveV1, DeviceDecidedV1, DeviceDenyV1
-from snowrail_kit import audit
 from snowrail_kit.audit import Act
 from snowrail_kit.auth import Identity
 from snowrail_kit.delivery import Delivery
@@ -33,6 +37,7 @@ async def approve_device(parts: Parts, identity: Identity, device_id: UUID) -> N
     """
     try:
         async with parts.transaction() as tx:
+            await people_store.lock(tx.connection, [identity.user_id])
             tx.emit(await _approve(tx, identity.user_id, device_id, identity.device_id))
     except Refused as refused:
         raise Problem(refused.status, refused.code, refused.detail) from refused
@@ -42,6 +47,7 @@ async def remove_device(parts: Parts, identity: Identity, device_id: UUID) -> No
     """Remove a device and end its sessions. Raises a 404 problem when there is no such device."""
     try:
         async with parts.transaction() as tx:
+            await people_store.lock(tx.connection, [identity.user_id])
             tx.emit(await _deny(parts, tx, identity.user_id, device_id))
     except Refused as refused:
         raise Problem(refused.status, refused.code, refused.detail) from refused
@@ -49,6 +55,7 @@ async def remove_device(parts: Parts, identity: Identity, device_id: UUID) -> No
 
 async def follow_approvals(deliveries: list[Delivery[DeviceApproveV1]], tx: Transaction, _: Parts) -> None:
     """Users said that sign-ins were their own."""
+    await people_store.lock(tx.connection, [delivery.event.user_id for delivery in deliveries])
     for delivery in deliveries:
         event = delivery.event
         try:
@@ -62,6 +69,7 @@ async def follow_approvals(deliveries: list[Delivery[DeviceApproveV1]], tx: Tran
 
 async def follow_denials(deliveries: list[Delivery[DeviceDenyV1]], tx: Transaction, parts: Parts) -> None:
     """Users said that sign-ins were not their own."""
+    await people_store.lock(tx.connection, [delivery.event.user_id for delivery in deliveries])
     for delivery in deliveries:
         event = delivery.event
         try:
@@ -84,7 +92,7 @@ async def _approve(tx: Transaction, user_id: UUID, device_id: UUID, by_device_id
         raise _not_approved()
     if not await store.approve_device(tx.connection, user_id, device_id, tx.now):
         raise _unknown()
-    await _record(tx, user_id, "device.approved", device_id)
+    _record(tx, user_id, "device.approved", device_id)
     label = await store.label_of(tx.connection, user_id, device_id)
     return DeviceDecidedV1(
         device_id=device_id, user_id=user_id, decision="approved", label=label, decided_at=tx.now
@@ -96,7 +104,7 @@ async def _deny(parts: Parts, tx: Transaction, user_id: UUID, device_id: UUID) -
     if ended is None:
         raise _unknown()
     tell_ended(parts, tx, ended, "device_removed")
-    await _record(tx, user_id, "device.removed", device_id)
+    _record(tx, user_id, "device.removed", device_id)
     return DeviceDecidedV1(
         device_id=device_id,
         user_id=user_id,
@@ -126,6 +134,5 @@ def _not_approved() -> Refused:
     return Refused(403, "device_not_approved", "This device waits to be approved itself.")
 
 
-async def _record(tx: Transaction, user_id: UUID, action: str, device_id: UUID) -> None:
-    act = Act(str(user_id), action, str(user_id), {"device": str(device_id)})
-    await audit.append(tx.connection, [act], tx.now)
+def _record(tx: Transaction, user_id: UUID, action: str, device_id: UUID) -> None:
+    tx.record(Act(str(user_id), action, str(user_id), {"device": str(device_id)}))

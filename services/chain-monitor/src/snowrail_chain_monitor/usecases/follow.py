@@ -57,6 +57,7 @@ async def _step(parts: Parts, follower: Follower) -> bool:
         return await roll_back(parts, follower, cursor)
     if cursor.frozen_reason is not None:
         if cursor.tip is None or head.hash_at_tip != cursor.tip.hash:
+            metrics.FROZEN.labels(follower.label).set(1)
             return False
         await positions.thaw(parts.database, cursor.chain_id)
     more = False

@@ -7,9 +7,11 @@ from snowrail_events.parts import EscrowLog
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.ids import derived_id
 from snowrail_kit.unit_of_work import Transaction
-from snowrail_payment_orchestrator import domain, ledger_store
+from snowrail_payment_orchestrator import domain, ledger_store, movement_store
 from snowrail_payment_orchestrator.ledger_store import Credit, Journal
+from snowrail_payment_orchestrator.movements import Movement
 from snowrail_payment_orchestrator.parts import Parts
+from snowrail_payment_orchestrator.usecases import sources
 
 _INTO_ESCROW = "funded"
 _OUT_OF_ESCROW = ("cancelled", "returned")
@@ -30,14 +32,15 @@ def _moving(event: TransactionFinalV1 | TransactionOrphanedV1) -> list[EscrowLog
 
 async def record_deposits(deliveries: list[Delivery[TransactionFinalV1]], tx: Transaction, _: Parts) -> None:
     """Write a journal for each final deposit, cancellation and return that does not count yet."""
-    native_or_token = await _tokens_of(deliveries, tx)
+    tokens = await _tokens_of(deliveries, tx)
     moves: dict[str, _Move] = {}
     for delivery in deliveries:
         event = delivery.event
         for entry in _moving(event):
-            token = (
-                f"{event.chain_id}:{entry.token}" if entry.token else native_or_token.get(entry.order_hash)
-            )
+            if entry.token:
+                token = f"{event.chain_id}:{entry.token}"
+            else:
+                token = tokens.get((event.chain_id, entry.order_hash))
             if token is None:
                 delivery.wait_for(entry.order_hash, "the order's deposit is not known yet")
                 break
@@ -47,7 +50,7 @@ async def record_deposits(deliveries: list[Delivery[TransactionFinalV1]], tx: Tr
     known = await ledger_store.lock_credits(tx, moves)
     journals: list[Journal] = []
     counted: list[Credit] = []
-    changes: list[tuple[str, str, int]] = []
+    added: list[Movement] = []
     for reference, move in moves.items():
         before = known[reference]
         if move.version <= before.version:
@@ -57,14 +60,12 @@ async def record_deposits(deliveries: list[Delivery[TransactionFinalV1]], tx: Tr
             journal = _journal(f"{reference}:{move.version}", move)
             journal_id = journal.journal_id
             journals.append(journal)
-            inward = move.entry.name == _INTO_ESCROW
-            atoms = move.entry.amount or 0
-            changes.append((move.entry.order_hash, move.token, atoms if inward else -atoms))
+            added.append(_movement(reference, move))
         counted.append(Credit(reference, move.version, journal_id))
     await ledger_store.write_journals(tx, journals)
     await ledger_store.save_credits(tx, counted)
-    await ledger_store.add_deposits(tx, changes)
-    tx.wake(*(order_hash for order_hash, _, _ in changes))
+    await sources.add(tx, added)
+    tx.wake(*(movement.order_hash for movement in added))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,24 @@ def _journal(reference: str, move: _Move) -> Journal:
     return Journal(derived_id("journal", reference), entry.name, reference, move.block_number, postings)
 
 
-async def _tokens_of(deliveries: list[Delivery[TransactionFinalV1]], tx: Transaction) -> dict[str, str]:
-    """Tokens of orders by hash: those funded in this batch, and those with a recorded deposit."""
+def _movement(reference: str, move: _Move) -> Movement:
+    atoms = move.entry.amount or 0
+    return Movement(
+        reference=reference,
+        order_hash=move.entry.order_hash,
+        token=move.token,
+        block_number=move.block_number,
+        log_index=move.entry.log_index,
+        atoms=atoms if move.entry.name == _INTO_ESCROW else -atoms,
+    )
+
+
+async def _tokens_of(
+    deliveries: list[Delivery[TransactionFinalV1]], tx: Transaction
+) -> dict[tuple[int, str], str]:
+    """Tokens of orders by chain and hash: those funded in this batch, and those that moved before."""
     tokens = {
-        entry.order_hash: f"{delivery.event.chain_id}:{entry.token}"
+        (delivery.event.chain_id, entry.order_hash): f"{delivery.event.chain_id}:{entry.token}"
         for delivery in deliveries
         for entry in delivery.event.logs
         if entry.name == _INTO_ESCROW and entry.token
@@ -99,13 +114,10 @@ async def _tokens_of(deliveries: list[Delivery[TransactionFinalV1]], tx: Transac
         entry.order_hash
         for delivery in deliveries
         for entry in _moving(delivery.event)
-        if not entry.token and entry.order_hash not in tokens
+        if not entry.token and (delivery.event.chain_id, entry.order_hash) not in tokens
     }
-    if missing:
-        rows = await tx.fetch(
-            "SELECT order_hash, token FROM order_deposit WHERE order_hash = ANY($1::text[])", list(missing)
-        )
-        tokens.update({row["order_hash"]: row["token"] for row in rows})
+    for order_hash, token in await movement_store.tokens_of(tx, missing):
+        tokens[int(token.partition(":")[0]), order_hash] = token
     return tokens
 
 
@@ -124,17 +136,11 @@ async def reverse_deposits(
     counting = {name: journal_id for name in newer if (journal_id := known[name].journal_id) is not None}
     written = await ledger_store.postings_by_journal(tx, list(counting.values()))
     journals: list[Journal] = []
-    changes: list[tuple[str, str, int]] = []
     for name, journal_id in counting.items():
         reversal = f"reversal:{name}:{newer[name]}"
         postings = domain.reversed_postings(written[journal_id])
         number = versions[name][1]
         journals.append(Journal(derived_id("journal", reversal), "reversal", reversal, number, postings))
-        changes += [
-            (domain.order_of_account(line.account), line.token, line.atoms)
-            for line in postings
-            if domain.order_of_account(line.account)
-        ]
     await ledger_store.write_journals(tx, journals)
     await ledger_store.save_credits(tx, [Credit(name, version, None) for name, version in newer.items()])
-    await ledger_store.add_deposits(tx, changes)
+    await sources.remove(tx, list(counting))

@@ -21,9 +21,10 @@ from snowrail_kit.unit_of_work import Transaction
 from snowrail_payment_orchestrator import domain, ledger_store, store
 from snowrail_payment_orchestrator.domain import FINISHED, Happening, Posting, Status
 from snowrail_payment_orchestrator.ledger_store import Journal
+from snowrail_payment_orchestrator.movements import Movement, source_account
 from snowrail_payment_orchestrator.parts import Parts
 from snowrail_payment_orchestrator.store import Attempt, AttemptChange, Payment
-from snowrail_payment_orchestrator.usecases import facts
+from snowrail_payment_orchestrator.usecases import facts, sources
 from snowrail_payment_orchestrator.usecases.approval import change_of, emit, known, move, schedule_retry
 
 log = structlog.get_logger("payments")
@@ -78,11 +79,9 @@ async def record_executions(
             if delivery.event.attempt < payment.attempt
         ],
     )
-    deposits = await ledger_store.lock_deposits(tx, [payment.order_hash for _, payment in pairs])
     changed: dict[UUID, Payment] = {}
     attempts: list[AttemptChange] = []
-    journals: list[Journal] = []
-    spent: list[tuple[str, str, int]] = []
+    executed: list[tuple[Payment, SettlementExecutedV1, str]] = []
     for delivery, payment in pairs:
         event: SettlementExecutedV1 = delivery.event
         attempt = earlier.get((payment.payment_id, event.attempt))
@@ -100,18 +99,12 @@ async def record_executions(
         payment.tx_hash, payment.block_hash = event.tx_hash, event.block_hash
         payment.block_number, payment.fee = event.block_number, event.fee
         payment.code = payment.next_route_at = None
-        total = event.amount + event.fee
-        from_deposit = domain.draws_on_deposit(payment.token, total, deposits.get(payment.order_hash, 0))
-        if from_deposit:
-            deposits[payment.order_hash] = deposits.get(payment.order_hash, 0) - total
-            spent.append((payment.order_hash, payment.token, -total))
-        journals.append(_payment_journal(payment, event.amount, from_deposit))
+        executed.append((payment, event, _reference(payment)))
         emit(tx, facts.succeeded(payment), payment)
         changed[payment.payment_id] = payment
     await store.save_payments(tx, list(changed.values()))
     await store.change_attempts(tx, attempts)
-    await ledger_store.write_journals(tx, journals)
-    await ledger_store.add_deposits(tx, spent)
+    await _write_payments(tx, executed)
 
 
 def _is_news_of_execution(
@@ -161,14 +154,36 @@ def _return_to(payment: Payment, attempt: Attempt) -> None:
     payment.settlement_version = attempt.settlement_version
 
 
-def _payment_journal(payment: Payment, amount: int, from_deposit: bool) -> Journal:
-    source = (
-        domain.escrow_account(payment.order_hash) if from_deposit else domain.wallet_account(payment.payer)
+async def _write_payments(
+    tx: Transaction, executed: Sequence[tuple[Payment, SettlementExecutedV1, str]]
+) -> None:
+    """Write the journal of each success, from the source that its place on the chain gives it."""
+    moved = await sources.add(
+        tx,
+        [
+            Movement(
+                reference=reference,
+                order_hash=payment.order_hash,
+                token=payment.token,
+                block_number=event.block_number,
+                log_index=event.log_index,
+                atoms=-(event.amount + event.fee),
+                payer=payment.payer,
+            )
+            for payment, event, reference in executed
+            if not domain.is_native(payment.token)
+        ],
     )
-    reference = _reference(payment)
-    postings = domain.payment_postings(source, payment.recipient, payment.token, amount, payment.fee)
-    assert payment.block_number is not None, "what executed is in a block"
-    return Journal(derived_id("journal", reference), "payment", reference, payment.block_number, postings)
+    journals: list[Journal] = []
+    for payment, event, reference in executed:
+        if reference in moved:
+            source = source_account(moved[reference])
+        else:
+            source = domain.escrow_account(payment.order_hash)
+        postings = domain.payment_postings(source, payment.recipient, payment.token, event.amount, event.fee)
+        journal_id = derived_id("journal", reference)
+        journals.append(Journal(journal_id, "payment", reference, event.block_number, postings))
+    await ledger_store.write_journals(tx, journals)
 
 
 def _reference(payment: Payment) -> str:
@@ -236,10 +251,10 @@ async def record_orphans(deliveries: list[Delivery[SettlementOrphanedV1]], tx: T
     replaced = await store.find_replaced(
         tx, [payment.payment_id for _, payment in pairs if payment.status is Status.FAILED]
     )
+    moved = await sources.remove(tx, [reference for reference, _ in counting.values()])
     changed: list[Payment] = []
     attempts: list[AttemptChange] = []
     journals: list[Journal] = []
-    returned: list[tuple[str, str, int]] = []
     for delivery, payment in pairs:
         before = payment.status
         if payment.payment_id in replaced or not move(payment, Happening.ORPHANED, tx):
@@ -248,9 +263,9 @@ async def record_orphans(deliveries: list[Delivery[SettlementOrphanedV1]], tx: T
         payment.step = "reopened"
         if before is Status.SUCCEEDED:
             reference, postings = counting[payment.payment_id]
+            if reference in moved:  # its source may have been corrected since
+                postings = (replace(postings[0], account=source_account(moved[reference])), *postings[1:])
             journals.append(_reversal(payment, reference, postings))
-            if postings[0].account == domain.escrow_account(payment.order_hash):
-                returned.append((payment.order_hash, payment.token, -postings[0].atoms))
             payment.block_hash = payment.block_number = None
         if before in FINISHED:
             attempts.append(change_of(payment, "LIVE", "HELD"))
@@ -261,7 +276,6 @@ async def record_orphans(deliveries: list[Delivery[SettlementOrphanedV1]], tx: T
     await store.save_payments(tx, changed)
     await store.change_attempts(tx, attempts)
     await ledger_store.write_journals(tx, journals)
-    await ledger_store.add_deposits(tx, returned)
 
 
 async def _journals_that_count(

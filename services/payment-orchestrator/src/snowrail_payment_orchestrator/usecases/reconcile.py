@@ -1,6 +1,6 @@
 """Compare chain and ledger, and halt an asset on a difference that nothing explains."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -24,6 +24,7 @@ _FOLD_ROWS = 200_000
 async def reconcile(parts: Parts) -> None:
     """Compare every chain that is due, or whose ledger may have been late when it was last compared."""
     known = await reconciliation_store.records(parts.database)
+    _show(known, await reconciliation_store.halted(parts.database))
     if known and not _is_due(parts, known):
         return
     async with parts.transaction() as tx:
@@ -70,7 +71,11 @@ async def _reconcile_chain(parts: Parts, chain_id: int, records: Sequence[Record
         halted = await reconciliation_store.halted(tx)
     for token in newly:
         log.error("asset halted", token=token, reason=reasons[token])
-    for record in found:
+    _show(found, halted)
+
+
+def _show(records: Sequence[Record], halted: Container[str]) -> None:
+    for record in records:
         metrics.DIFFERS.labels(record.token).set(not record.comparison.agrees)
         metrics.HALTED.labels(record.token).set(record.token in halted)
         metrics.UNSOLICITED.labels(record.token).set(record.comparison.unsolicited)

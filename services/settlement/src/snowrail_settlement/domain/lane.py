@@ -11,6 +11,9 @@ from enum import StrEnum
 
 from snowrail_chain.lane import NonceVerdict, SendVerdict, TransactionEvent, TransactionState
 
+_FIRST_SIGNER_PAUSE_SECONDS = 0.5
+_MOST_DOUBLINGS = 16
+
 
 class LaneState(StrEnum):
     """ACTIVE takes new items. PAUSED and FROZEN only look after what is on its way: the first because an
@@ -130,6 +133,14 @@ def may_take_nonce(state: LaneState, is_nonce_used: bool, in_flight: int, in_fli
         in_flight_limit: How many there may be.
     """
     return state is LaneState.ACTIVE and not is_nonce_used and in_flight < in_flight_limit
+
+
+def signer_pause_seconds(failures: int, longest_seconds: float) -> float:
+    """How long to leave a signer alone that has given no signature so many times in a row.
+
+    The key may be behind a service that is down, or that answers the more slowly the more it is asked.
+    """
+    return min(_FIRST_SIGNER_PAUSE_SECONDS * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), longest_seconds)
 
 
 def must_ask(verdict: SendVerdict, state: TransactionState) -> bool:

@@ -31,6 +31,7 @@ async def run_lane(parts: Parts, worker: LaneWorker) -> bool:
         more = await _pass(parts, worker)
     except RpcError as problem:
         worker.node.suspect()
+        metrics.LANE_STUCK.labels(*worker.labels).set(1)
         if worker.node_is_up:
             log.warning("no node answers", chain=worker.chain.chain_id, error=str(problem))
             await _note(parts, worker, [f"no node answers: {problem}"])
@@ -65,6 +66,7 @@ async def _pass(parts: Parts, worker: LaneWorker) -> bool:
     metrics.LANE_IN_FLIGHT.labels(*worker.labels).set(in_flight)
     troubles += _long_lasting(parts, worker, lane, flying, account, now)
     metrics.LANE_FROZEN.labels(*worker.labels).set(lane.state is LaneState.FROZEN)
+    metrics.LANE_STUCK.labels(*worker.labels).set(bool(troubles))
     if tuple(troubles) != lane.troubles:
         log.warning(
             "lane in trouble" if troubles else "lane out of trouble", signer=lane.signer, why=troubles
@@ -150,7 +152,6 @@ def _needed_balance(parts: Parts, worker: LaneWorker) -> int:
 async def _note(
     parts: Parts, worker: LaneWorker, troubles: list[str], account: Account | None = None
 ) -> None:
-    metrics.LANE_STUCK.labels(*worker.labels).set(bool(troubles))
     if account is not None:
         metrics.LANE_BALANCE.labels(*worker.labels).set(account.balance)
     async with parts.transaction() as tx:

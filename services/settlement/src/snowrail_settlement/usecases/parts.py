@@ -16,6 +16,21 @@ from snowrail_settlement.keys import Keys
 from snowrail_settlement.settings import Settings
 
 
+@dataclass(frozen=True, slots=True)
+class SignerRest:
+    """A signer gave no signature, and is left alone for a while.
+
+    Attributes:
+        failures: How many times in a row.
+        until: When it is asked again.
+        problem: What it said last.
+    """
+
+    failures: int
+    until: datetime
+    problem: str
+
+
 @dataclass
 class LaneWorker:
     """One lane, and what this process remembers of it between passes; the database knows all that matters.
@@ -27,6 +42,7 @@ class LaneWorker:
         doubtful_since: Since when a nonce is used without any node knowing our hash, by nonce.
         without_code_until: Payers that are no contracts, and until when that is believed.
         held_until: Until when nothing new is signed because no payment could succeed, and why.
+        signer_rest: Until when the signer is not asked, as it gave no signature.
         node_is_up: Whether the node answered at the last pass.
         cannot_begin: Whether the lane has no first nonce yet because the key is in use elsewhere.
     """
@@ -43,6 +59,7 @@ class LaneWorker:
     without_code_until: dict[str, datetime] = field(default_factory=dict[str, datetime])
     held_until: datetime | None = None
     held_for: str = ""
+    signer_rest: SignerRest | None = None
     node_is_up: bool = True
     cannot_begin: bool = False
 

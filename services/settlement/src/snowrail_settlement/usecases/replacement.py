@@ -10,6 +10,7 @@ from snowrail_settlement import metrics
 from snowrail_settlement.store import lanes
 from snowrail_settlement.store.lanes import Lane, LaneTransaction
 from snowrail_settlement.usecases.parts import LaneWorker, Parts
+from snowrail_settlement.usecases.signing import ask_signer
 
 log = structlog.get_logger("lane")
 
@@ -48,9 +49,8 @@ async def replace_transaction(
         max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
     )
     try:
-        signed = await worker.signer.sign_transaction(transaction)
+        signed = await ask_signer(parts, worker, transaction)
     except SigningFailed as problem:
-        metrics.NOT_SIGNED.labels(*worker.labels, type(problem).__name__).inc()
         return f"the signer does not sign a replacement: {problem}"
     async with parts.transaction() as tx:
         await lanes.lock_lane(tx, lane.lane_id)

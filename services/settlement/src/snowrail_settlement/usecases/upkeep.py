@@ -4,6 +4,8 @@ Statements that lock items ask for their state twice: a row that a statement had
 as it is by then, by the outermost condition alone.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 
 from snowrail_kit.unit_of_work import Transaction
@@ -31,7 +33,7 @@ async def keep_up(parts: Parts) -> bool:
             await _give_up(tx, parts.settings.wait_limit_seconds),
         )
     async with parts.transaction() as tx:
-        await _look_again(tx)
+        await _look_again(tx, [chain.chain_id for chain in parts.chains.chains])
     for chain in parts.chains.chains:
         waiting = await items.waiting_count(parts.database, chain.chain_id)
         metrics.LANE_WAITING.labels(str(chain.chain_id)).set(waiting)
@@ -108,7 +110,7 @@ def _refuse(item: Item, refusal: Refusal, tx: Transaction) -> None:
     tx.wake(occurrence_key(*item.key))
 
 
-async def _look_again(tx: Transaction) -> None:
+async def _look_again(tx: Transaction, chain_ids: Iterable[int]) -> None:
     """Look for evidence about items that need it: it may have arrived beside them."""
     doubtful = await items.lock_items(
         tx,
@@ -118,5 +120,6 @@ async def _look_again(tx: Transaction) -> None:
         _LIMIT,
     )
     await settle(tx, doubtful, {})
-    waiting = [item for item in doubtful if item.state is ItemState.CREATED]
-    metrics.AWAITING_EVIDENCE.set(len(waiting))
+    waiting = Counter(item.chain_id for item in doubtful if item.state is ItemState.CREATED)
+    for chain_id in chain_ids:
+        metrics.AWAITING_EVIDENCE.labels(str(chain_id)).set(waiting[chain_id])
