@@ -102,6 +102,7 @@ async def test_a_failure_is_charged_to_the_message_that_fails_while_another_one_
         runtime.bus,
         runtime.database,
         runtime.transaction,
+        runtime.relay.follow,
         runtime.clock,
         batch_messages=10,
         attempts=3,

@@ -330,10 +330,10 @@ async def test_a_difference_that_stays_halts_the_asset_until_somebody_resumes_it
     assert found["halted_reason"], "nothing but a person resumes"
     HALTED.remove(TOKEN)  # as where another replica has compared until now, and nothing is due
 
-    async def is_shown() -> bool:
+    async def is_shown_again() -> bool:
         return REGISTRY.get_sample_value("snowrail_asset_halted", {"token": TOKEN}) == 1
 
-    await eventually(is_shown)
+    await eventually(is_shown_again)
     answer = await resume(orchestrator, "b")
     assert answer.status_code == 200, answer.text
     assert (await resume(orchestrator, "b")).json() == answer.json()
