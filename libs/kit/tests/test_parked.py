@@ -9,13 +9,12 @@ import asyncpg
 
 from snowrail_events import FraudAssessedV1, FraudAssessV1
 from snowrail_kit import inbox
-from snowrail_kit.clock import SystemClock
 from snowrail_kit.consumer import Consumer
 from snowrail_kit.delivery import Delivery, Envelope
 from snowrail_kit.ids import TimeOrderedIds
 from snowrail_kit.service import Runtime, Service
 from snowrail_kit.settings import ServiceSettings
-from snowrail_testkit import Broker, Builder, TestDatabase, eventually, running_service
+from snowrail_testkit import Broker, Builder, FakeClock, TestDatabase, eventually, running_service
 
 
 def waiting(command: FraudAssessV1, key: str) -> Delivery[FraudAssessV1]:
@@ -84,7 +83,7 @@ async def test_a_wake_up_is_not_lost_on_a_message_that_is_being_tried(
         await eventually(wakes)
         parts.may_go_on.set()
         await arriving
-        await broker.probe.collect(FraudAssessedV1, 1, timeout_seconds=10)
+        await broker.probe.collect(FraudAssessedV1, 1, timeout_seconds=30)
         assert not await is_parked()
 
 
@@ -92,7 +91,7 @@ async def test_a_failure_is_charged_to_the_message_that_fails_while_another_one_
     settings: ServiceSettings, build: Builder, service: Service[Any, Any]
 ) -> None:
     """Another replica holds the message that is due first; what fails is the one after it."""
-    runtime = Runtime("fraud", settings, SystemClock(), TimeOrderedIds(), with_database=True)
+    runtime = Runtime("fraud", settings, FakeClock(datetime.now(UTC)), TimeOrderedIds(), with_database=True)
     await runtime.database.open()
     parts = service.compose(runtime)
     consumer = Consumer(
@@ -123,7 +122,7 @@ async def test_a_failure_is_charged_to_the_message_that_fails_while_another_one_
         claimed = await inbox.claim_parked(other_replica, runtime.clock.now(), limit=1)
         assert [row["event_id"] for row in claimed] == [held.envelope.event_id]
         handling = asyncio.create_task(consumer.handle_parked())
-        await asyncio.wait([handling], timeout=2)
+        await asyncio.wait([handling], timeout=20)
         await trying.rollback()
     await handling
 
