@@ -14,11 +14,11 @@ from .stacks import measured_stack
 from .usage import processor_seconds, since
 
 PEOPLE = 300
-FIRST_RATE = 100
-RATE_STEP = 50
-FINEST_STEP = 15
+FIRST_RATE = 120
+RATE_STEP = 40
+FINEST_STEP = 10
 LAST_RATE = 600
-SLOW_RATES = (75, 50, 25)
+SLOW_RATES = (90, 60, 30)
 WARM_UP_RATE, WARM_UP_SECONDS = 50, 10
 SEARCH_SECONDS = 30
 WINDOW_SECONDS = 60
