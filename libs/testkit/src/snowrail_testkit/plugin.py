@@ -27,9 +27,12 @@ from snowrail_testkit.servers import (
     uses_docker,
 )
 
-# The same examples in every run, however slow the machine is at the moment.
+# The same examples in every run, however slow the machine is at the moment; others where somebody explores.
 settings.register_profile(
-    "snowrail", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "snowrail",
+    deadline=None,
+    derandomize="SNOWRAIL_EXPLORE" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("snowrail")
 
