@@ -66,17 +66,20 @@ async def ask_signer(parts: Parts, worker: LaneWorker, transaction: Transaction)
         signed = await worker.signer.sign_transaction(transaction)
     except SigningFailed as problem:
         metrics.NOT_SIGNED.labels(*worker.labels, type(problem).__name__).inc()
-        if not isinstance(
-            problem, SigningRefused
-        ):  # that is about this transaction, and asked of nobody else
-            failures = rest.failures + 1 if rest else 1
-            pause_seconds = signer_pause_seconds(failures, parts.settings.signer_pause_seconds)
-            until = parts.clock.now() + timedelta(seconds=pause_seconds)
-            worker.signer_rest = SignerRest(failures, until, str(problem))
-            metrics.SIGNER_PAUSE.labels(*worker.labels).set(pause_seconds)
+        is_about_transaction = isinstance(problem, SigningRefused)
+        if not is_about_transaction:
+            _leave_alone(parts, worker, problem)
         raise
     if rest is not None:
         log.info("the signer signs again", signer=worker.signer.address, failures=rest.failures)
     worker.signer_rest = None
     metrics.SIGNER_PAUSE.labels(*worker.labels).set(0)
     return signed
+
+
+def _leave_alone(parts: Parts, worker: LaneWorker, problem: SigningFailed) -> None:
+    failures = worker.signer_rest.failures + 1 if worker.signer_rest else 1
+    pause_seconds = signer_pause_seconds(failures, parts.settings.signer_pause_seconds)
+    until = parts.clock.now() + timedelta(seconds=pause_seconds)
+    worker.signer_rest = SignerRest(failures, until, str(problem))
+    metrics.SIGNER_PAUSE.labels(*worker.labels).set(pause_seconds)
