@@ -26,7 +26,6 @@ from snowrail_chain.deploy import write_chains_file
 from snowrail_chain.signer import read_transaction
 from snowrail_events import SettlementExecuteV1
 from snowrail_kit.clock import SystemClock
-from snowrail_kit.consumer import Consumer
 from snowrail_kit.ids import TimeOrderedIds
 from snowrail_kit.service import Runtime
 from snowrail_kit.tasks import TaskRunner
@@ -63,18 +62,7 @@ def lane_scenario(settings: Settings, until: Until) -> Scenario:
         await runtime.database.open()
         await runtime.bus.open()
         parts = compose(runtime)
-        consumer = Consumer(
-            "settlement",
-            consumers,
-            parts,
-            runtime.bus,
-            runtime.database,
-            runtime.transaction,
-            runtime.relay.follow,
-            runtime.clock,
-            settings.consumer_batch_messages,
-            settings.consumer_attempts,
-        )
+        consumer = runtime.consumer(consumers, parts)
         runners = [TaskRunner(task, parts, runtime.database) for task in tasks(parts)]
         for task, runner in zip(tasks(parts), runners, strict=True):
             runtime.register_task(task.name, runner.wake)

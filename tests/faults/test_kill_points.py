@@ -11,7 +11,7 @@ import pytest
 
 from snowrail_events import FraudAssessedV1, FraudAssessV1
 from snowrail_kit.bus import Bus
-from snowrail_kit.consumer import Consumer, Consumers
+from snowrail_kit.consumer import Consumers
 from snowrail_kit.database import Database
 from snowrail_kit.delivery import Delivery
 from snowrail_kit.ids import TimeOrderedIds
@@ -104,18 +104,7 @@ def consumer_scenario(settings: ServiceSettings, sent: Callable[[], int]) -> Cal
         runtime = runtime_of(settings)
         await runtime.database.open()
         await runtime.bus.open()
-        consumer: Consumer[None] = Consumer(
-            "fraud",
-            consumers,
-            None,
-            runtime.bus,
-            runtime.database,
-            runtime.transaction,
-            runtime.relay.follow,
-            runtime.clock,
-            64,
-            3,
-        )
+        consumer = runtime.consumer(consumers, None)
         begin()
         working = [asyncio.ensure_future(work()) for work in (runtime.relay.run, consumer.run)]
         while not await settled(runtime.database, sent()):  # noqa: ASYNC110 - rows of others too

@@ -9,7 +9,6 @@ import asyncpg
 
 from snowrail_events import FraudAssessedV1, FraudAssessV1
 from snowrail_kit import inbox
-from snowrail_kit.consumer import Consumer
 from snowrail_kit.delivery import Delivery, Envelope
 from snowrail_kit.ids import TimeOrderedIds
 from snowrail_kit.service import Runtime, Service
@@ -94,18 +93,7 @@ async def test_a_failure_is_charged_to_the_message_that_fails_while_another_one_
     runtime = Runtime("fraud", settings, FakeClock(datetime.now(UTC)), TimeOrderedIds(), with_database=True)
     await runtime.database.open()
     parts = service.compose(runtime)
-    consumer = Consumer(
-        "fraud",
-        service.consumers,
-        parts,
-        runtime.bus,
-        runtime.database,
-        runtime.transaction,
-        runtime.relay.follow,
-        runtime.clock,
-        batch_messages=10,
-        attempts=3,
-    )
+    consumer = runtime.consumer(service.consumers, parts)
     held, poisonous = (waiting(build(FraudAssessV1, payment_id=uuid4(), occurrence=0), "x") for _ in range(2))
     parts.poison.add(str(poisonous.event.payment_id))
     async with runtime.transaction() as tx:

@@ -104,6 +104,21 @@ class Runtime(Generic[S]):
         if tx.outgoing:
             self.relay.wake()
 
+    def consumer(self, consumers: Consumers[P], parts: P) -> Consumer[P]:
+        """Return what runs handlers in this process; its relay publishes what each batch emits."""
+        return Consumer(
+            self.name,
+            consumers,
+            parts,
+            self.bus,
+            self.database,
+            self.transaction,
+            self.relay.follow,
+            self.clock,
+            self.settings.consumer_batch_messages,
+            self.settings.consumer_attempts,
+        )
+
     def wake_task(self, name: str) -> None:
         """Have a periodic task of this process run its next pass now."""
         self._task_runners[name]()
@@ -266,18 +281,7 @@ async def _start_work(service: Service[S, P], runtime: Runtime[S], parts: P, sta
         runtime.register_task(task.name, runner.wake)
         _spawn(stack, task.name, runner.run, runner.stop, runtime.settings)
     if service.consumers.subscriptions:
-        consumer = Consumer(
-            service.name,
-            service.consumers,
-            parts,
-            runtime.bus,
-            runtime.database,
-            runtime.transaction,
-            runtime.relay.follow,
-            runtime.clock,
-            runtime.settings.consumer_batch_messages,
-            runtime.settings.consumer_attempts,
-        )
+        consumer = runtime.consumer(service.consumers, parts)
         _spawn(stack, "parked", consumer.run_parked, consumer.stop, runtime.settings)
         _spawn(stack, "consumer", consumer.run, consumer.stop, runtime.settings)
 
